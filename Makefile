@@ -1,0 +1,45 @@
+# Entry points only: what they do stands in scripts/. docs/development.md explains.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test test-rust test-panel test-e2e lint check-macos fmt api clean-demo
+
+# The cargo profile of `make run`: dev or release.
+PROFILE ?= dev
+export PROFILE
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Install what is missing, build, and start Steady with its demo backend
+	@scripts/run
+
+test: ## Install what tests need, and run them all: Rust, panel, end to end
+	@scripts/test
+
+test-rust: ## Only the Rust tests
+	@scripts/test rust
+
+test-panel: ## Only the panel's tests
+	@scripts/test panel
+
+test-e2e: ## Only the end-to-end tests
+	@scripts/test e2e
+
+lint: ## Format, clippy, dependencies, panel, API contract, file size
+	@scripts/lint
+
+check-macos: ## Type-check and lint everything for macOS, from Linux too
+	@scripts/setup app macos-check
+	@scripts/panel build
+	@scripts/check-macos
+
+fmt: ## Format Rust and the panel
+	@cargo fmt --all
+	@scripts/panel deps
+	@npm --prefix ui run --silent format
+
+api: ## Write docs/openapi.json and the panel's types from the handlers
+	@scripts/check-api --write
+
+clean-demo: ## Stop the demo and remove its folder
+	@scripts/clean-demo
