@@ -1,0 +1,42 @@
+//! Requests and answers of the HTTP API that are not the snapshot itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::WallTime;
+
+/// A command was taken by its owner; what comes of it shows in the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Accepted {
+    /// The run or operation that was begun, where there is one.
+    pub id: Option<String>,
+}
+
+/// Every error answer: what failed, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// A stable word: `not_found`, `busy`, `refused`, `unauthorized`, `internal`.
+    pub code: String,
+    pub detail: String,
+}
+
+/// The end of a service's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogTail {
+    pub service: String,
+    /// Oldest first.
+    pub lines: Vec<String>,
+}
+
+/// `GET /livez`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Liveness {
+    pub status: String,
+    pub version: String,
+    pub tick: WallTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ShutdownRequest {
+    /// Whether services go down with the agent; `false` leaves them to be adopted by the next one.
+    pub stop_services: bool,
+}

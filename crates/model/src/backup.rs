@@ -1,0 +1,163 @@
+//! Restore points, plans and the progress of long work, as every surface shows them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Status;
+use crate::time::WallTime;
+use crate::words;
+
+/// A moment of the data that can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RestorePoint {
+    /// The repository's snapshot id, hexadecimal.
+    pub id: String,
+    pub taken: WallTime,
+    /// When every store of it was last opened and checked; `None` is not verified.
+    pub verified: Option<WallTime>,
+    pub kind: PointKind,
+    pub bytes: u64,
+    pub files: u64,
+    /// Bytes that this point added to the repository.
+    pub added: u64,
+    /// What could not be read. A point with entries here is incomplete and never counts as verified.
+    pub missing: Vec<String>,
+    pub stores: Vec<StoreEntry>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PointKind {
+    /// Asked for by a person.
+    Manual,
+    Scheduled,
+    /// Taken before a restore, so that the restore can be undone.
+    Safety,
+}
+
+/// A database inside a restore point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StoreEntry {
+    /// Relative to the data directory, with `/`.
+    pub path: String,
+    pub bytes: u64,
+    /// Rows per table, for tables that people would miss (no shadow tables).
+    pub rows: Vec<TableRows>,
+    /// `ok`, or the first line of what `integrity_check` found.
+    pub integrity: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TableRows {
+    pub table: String,
+    pub rows: u64,
+}
+
+/// What a restore would do, before anybody confirms it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RestorePlan {
+    pub point: RestorePoint,
+    /// The directory that will be replaced.
+    pub target: String,
+    /// Services that are stopped meanwhile, in order.
+    pub stops: Vec<String>,
+    pub current_bytes: u64,
+    pub free_bytes: u64,
+    pub needed_bytes: u64,
+    /// Why it cannot be done; empty when it can.
+    pub obstacles: Vec<String>,
+    /// What the person should know, e.g. that the point is not verified.
+    pub cautions: Vec<String>,
+}
+
+/// The steps of a restore in order. Each is journalled before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreStep {
+    Planned,
+    SafetyPoint,
+    Staged,
+    Verified,
+    Stopped,
+    Swapped,
+    Started,
+    Healthy,
+}
+
+/// How a finished restore ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum RestoreOutcome {
+    Restored,
+    /// The old state is back; `why` says what the restore ran into.
+    RolledBack {
+        why: String,
+    },
+    /// Nothing was changed.
+    Refused {
+        why: String,
+    },
+}
+
+/// The last restore, for *Undo*.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RestoreRecord {
+    pub id: String,
+    pub point: String,
+    pub point_taken: WallTime,
+    pub ended: WallTime,
+    #[serde(flatten)]
+    pub outcome: RestoreOutcome,
+    /// Whether the state before it can still be brought back.
+    pub can_undo: bool,
+}
+
+/// Long work that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Operation {
+    pub id: String,
+    pub kind: OperationKind,
+    pub started: WallTime,
+    /// What it does right now: `copying conversations.db`.
+    pub phase: String,
+    pub done_bytes: u64,
+    /// 0 while it is not known.
+    pub total_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    Backup,
+    Restore,
+    Undo,
+}
+
+impl OperationKind {
+    pub fn gerund(self) -> &'static str {
+        match self {
+            Self::Backup => "backing up",
+            Self::Restore => "restoring",
+            Self::Undo => "undoing the restore",
+        }
+    }
+}
+
+/// Judges the newest verified point: status and phrase, e.g. `backed up 2 h ago`.
+///
+/// `points` are newest first. Only verified points count.
+pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (Status, String) {
+    let Some(verified) = points.iter().find(|p| p.verified.is_some()) else {
+        let phrase = if points.is_empty() { "never backed up" } else { "no backup could be verified" };
+        return (Status::Warn, phrase.to_owned());
+    };
+    let Some(age) = now.since(verified.taken) else {
+        return (Status::Unknown, format!("the newest backup is dated in the future ({})", verified.taken));
+    };
+    let ago = words::ago(age);
+    if age > stale_after {
+        return (Status::Warn, format!("last good backup {ago}, which is too long"));
+    }
+    (Status::Pass, format!("backed up {ago}"))
+}

@@ -1,0 +1,37 @@
+//! `steady.toml`: raw (as typed) → resolved (checked, absolute, nothing optional that has a default).
+//!
+//! Pure: `parse` takes the text and the directories that paths start from. Whether a path exists is asked
+//! by the shell through [`Config::required_paths`], which names the line of each.
+
+mod error;
+mod raw;
+mod resolve;
+mod resolved;
+
+pub use error::ConfigError;
+pub use raw::json_schema;
+pub use resolved::{
+    Backup, Check, CheckKind, Config, Job, Probe, Readiness, RequiredPath, Rotation, Service, StopSignal,
+};
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+/// The version of the format that this Steady reads.
+pub const FORMAT_VERSION: u32 = 1;
+/// Where the panel and `/health` listen unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7457);
+
+/// Where typed paths start.
+#[derive(Debug, Clone, Copy)]
+pub struct Roots<'a> {
+    /// The folder of the configuration file; absolute.
+    pub base: &'a Path,
+    /// What `~/` stands for.
+    pub user_home: Option<&'a Path>,
+}
+
+/// Reads a configuration. `path` names the file in errors.
+pub fn parse(text: &str, path: &Path, roots: Roots<'_>) -> Result<Config, ConfigError> {
+    resolve::resolve(raw::read(text, path)?, &error::Source { text, path }, &roots)
+}

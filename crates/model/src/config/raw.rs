@@ -1,0 +1,219 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::{ConfigError, Source, nearest};
+use super::resolved::StopSignal;
+use crate::check::Severity;
+use crate::service::RestartPolicy;
+
+/// `steady.toml` as typed. Relative paths start at the folder of the file; durations are written like
+/// `10s` or `2h 30m`, sizes like `5 GB`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    /// The version of this format: 1.
+    #[schemars(with = "u32")]
+    pub version: Spanned<u32>,
+    #[serde(default)]
+    pub agent: Agent,
+    /// The processes that Steady keeps running.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Service>")]
+    pub service: BTreeMap<Spanned<String>, Service>,
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Check>")]
+    pub check: BTreeMap<Spanned<String>, Check>,
+    /// Work that runs now and then, such as a sync.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Job>")]
+    pub job: BTreeMap<Spanned<String>, Job>,
+    pub backup: Option<Backup>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Loopback address and port of the panel and of `/health`. Default `127.0.0.1:7457`; port 0 takes any.
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Program and arguments. No shell is involved.
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<String>>,
+    /// Working directory. Default: the folder of this file.
+    #[schemars(with = "Option<String>")]
+    pub cwd: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The TCP port it listens on, 1 to 65535.
+    #[schemars(with = "Option<u16>")]
+    pub port: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// Exit codes beside 0 that are a clean end.
+    #[serde(default)]
+    pub success_codes: Vec<i32>,
+    #[serde(default)]
+    pub stop_signal: StopSignal,
+    /// From the stop signal to KILL. Default 10s.
+    #[schemars(with = "Option<String>")]
+    pub stop_grace: Option<Spanned<String>>,
+    #[serde(default)]
+    pub ready: Ready,
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// What makes a started service ready: `http`, or `tcp`, or neither (it runs).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// This URL answers with a 2xx.
+    #[schemars(with = "Option<String>")]
+    pub http: Option<Spanned<String>>,
+    /// This port accepts connections.
+    #[schemars(with = "Option<u16>")]
+    pub tcp: Option<Spanned<i64>>,
+    /// Default 30s; after it the service is degraded.
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A new file is begun at this size. Default 10 MB.
+    #[schemars(with = "Option<String>")]
+    pub max_size: Option<Spanned<String>>,
+    /// Old files that are kept. Default 5.
+    pub keep: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Http,
+    Path,
+    Disk,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    #[schemars(with = "Kind")]
+    pub kind: Spanned<Kind>,
+    /// `http`: the address to GET.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+    /// `http`: status codes that pass. Default 200.
+    #[schemars(with = "Option<Vec<u16>>")]
+    pub status: Option<Spanned<Vec<u16>>>,
+    /// `http`: dotted path into the JSON answer → the value it must have.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub body: Option<Spanned<BTreeMap<String, String>>>,
+    /// `path` and `disk`: the directory.
+    #[schemars(with = "Option<String>")]
+    pub path: Option<Spanned<String>>,
+    /// `disk`: less free space than this is a warning. Default 5 GB.
+    #[schemars(with = "Option<String>")]
+    pub warn_below: Option<Spanned<String>>,
+    /// `disk`: less free space than this is a failure. Default 1 GB.
+    #[schemars(with = "Option<String>")]
+    pub fail_below: Option<Spanned<String>>,
+    /// Default 10s (`http`), 30s (`path`), 60s (`disk`).
+    #[schemars(with = "Option<String>")]
+    pub interval: Option<Spanned<String>>,
+    /// Default 3s.
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub severity: Severity,
+    /// Failures in a row before the verdict worsens. Default 3.
+    pub worsen: Option<u32>,
+    /// Passes in a row before it improves. Default 2.
+    pub improve: Option<u32>,
+    /// The service whose trouble explains this check's.
+    #[schemars(with = "Option<String>")]
+    pub service: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Without it the job runs elsewhere, and Steady follows its markers.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub command: Option<Spanned<Vec<String>>>,
+    #[schemars(with = "Option<String>")]
+    pub cwd: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Default 10m.
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Spanned<String>>,
+    /// From one start to the next. Without it the job runs by hand only.
+    #[schemars(with = "Option<String>")]
+    pub every: Option<Spanned<String>>,
+    /// The directory of `.sync_completed` and `.sync_failed`.
+    #[schemars(with = "String")]
+    pub markers: Spanned<String>,
+    /// The age at which the last success is too old. Default: twice `every`, else 25h.
+    #[schemars(with = "Option<String>")]
+    pub stale_after: Option<Spanned<String>>,
+    /// The lock file that a run holds. Default: `.sync_lock` in `markers`.
+    #[schemars(with = "Option<String>")]
+    pub lock: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// The data directory: backed up whole, and replaced whole by a restore.
+    #[schemars(with = "String")]
+    pub source: Spanned<String>,
+    /// File names and globs below `source` that are left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Default: in Steady's own state folder.
+    #[schemars(with = "Option<String>")]
+    pub repository: Option<Spanned<String>>,
+    /// Services that write to `source`: stopped for a restore. Default: all.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub services: Option<Spanned<Vec<String>>>,
+    #[schemars(with = "Option<String>")]
+    pub every: Option<Spanned<String>>,
+    /// Default: twice `every`, else 7d.
+    #[schemars(with = "Option<String>")]
+    pub stale_after: Option<Spanned<String>>,
+}
+
+pub(super) fn read(text: &str, path: &Path) -> Result<Raw, ConfigError> {
+    let source = Source { text, path };
+    toml::from_str(text).map_err(|e| {
+        let message = e.message().trim().to_owned();
+        let hint = suggestion(&message);
+        source.error(&e.span().unwrap_or(0..0), message, hint)
+    })
+}
+
+/// serde's words for an unknown name put it and all valid ones in backticks, the unknown one first.
+fn suggestion(message: &str) -> Option<String> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let typed = names.next()?;
+    nearest(typed, names).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The JSON Schema of `steady.toml`, for editors.
+pub fn json_schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
+}

@@ -1,0 +1,19 @@
+//! The pure heart of Steady: types, states, policies and projections.
+//!
+//! Owns what is true (`Snapshot`), how it is judged (`verdict`, `service::step`, `check::observe`,
+//! `job::freshness`) and how it is said (`project`). Must never read a clock, a file or a socket, spawn
+//! anything, or depend on a runtime: time, input and dice are arguments.
+
+pub mod api;
+pub mod backup;
+pub mod check;
+pub mod config;
+pub mod job;
+pub mod marker;
+pub mod process;
+pub mod project;
+pub mod service;
+pub mod snapshot;
+pub mod time;
+pub mod verdict;
+pub mod words;

@@ -1,0 +1,33 @@
+//! What identifies a process, how one ended, and who owns a port.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::WallTime;
+
+/// A process that cannot be mistaken for another one with a recycled pid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProcessId {
+    pub pid: u32,
+    /// Start time as the kernel tells it, seconds since the epoch.
+    pub started: u64,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "how", content = "value")]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// The process was not our child (adopted), so the kernel kept its status from us.
+    Unobserved,
+}
+
+/// Who LISTENs on a port that a service needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PortOwner {
+    pub port: u16,
+    /// `None` when the owner belongs to another user and the system does not tell.
+    pub pid: Option<u32>,
+    pub command: Option<String>,
+    pub since: Option<WallTime>,
+}

@@ -1,0 +1,4 @@
+//! Pure projections: one snapshot, many surfaces, no disagreement.
+
+pub mod health;
+pub mod service;

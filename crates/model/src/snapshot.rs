@@ -1,0 +1,112 @@
+//! All that is true at one moment, as one value with a version. Every surface is a projection of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backup::{Operation, RestorePoint, RestoreRecord};
+use crate::check::{Measure, Severity, Status};
+use crate::job::RunRecord;
+use crate::process::PortOwner;
+use crate::time::WallTime;
+use crate::verdict::Verdict;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Snapshot {
+    /// Grows by one with every change; restarts at 1 with the agent.
+    pub version: u64,
+    pub at: WallTime,
+    pub agent: AgentInfo,
+    pub verdict: Verdict,
+    pub services: Vec<ServiceView>,
+    pub checks: Vec<CheckView>,
+    pub jobs: Vec<JobView>,
+    pub backup: BackupView,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AgentInfo {
+    pub version: String,
+    pub pid: u32,
+    pub started: WallTime,
+    /// The configuration file in use.
+    pub config: String,
+    /// Where a browser finds the panel, without a token; `None` when it could not listen.
+    pub panel: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServiceView {
+    pub name: String,
+    pub state: ServiceStatus,
+    pub status: Status,
+    /// `ready for 2 h`, `next try in 4 s`.
+    pub detail: String,
+    pub pid: Option<u32>,
+    pub port: Option<u16>,
+    pub since: Option<WallTime>,
+    pub restarts: u64,
+    pub last_exit: Option<String>,
+    /// The stranger on its port, if that keeps it from starting.
+    pub foreign: Option<PortOwner>,
+}
+
+/// The states of design §5 by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceStatus {
+    Stopped,
+    Starting,
+    Ready,
+    Degraded,
+    Stopping,
+    Backoff,
+    CrashLoop,
+    Foreign,
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CheckView {
+    pub name: String,
+    /// `http`, `path`, `disk`, `marker`.
+    pub kind: String,
+    pub status: Status,
+    pub severity: Severity,
+    pub evidence: String,
+    pub since: Option<WallTime>,
+    /// When it was last observed; `None` is never.
+    pub observed: Option<WallTime>,
+    pub took_ms: u64,
+    pub measure: Option<Measure>,
+    pub service: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobView {
+    pub name: String,
+    pub status: Status,
+    /// `synced 2 h ago`.
+    pub phrase: String,
+    /// Whether Steady runs it (else it only follows its markers).
+    pub runnable: bool,
+    pub running_since: Option<WallTime>,
+    pub last_success: Option<WallTime>,
+    pub next: Option<WallTime>,
+    /// Newest first, a handful.
+    pub runs: Vec<RunRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BackupView {
+    /// Whether a data directory to back up is configured.
+    pub configured: bool,
+    pub status: Status,
+    /// `backed up 06:10`, `never backed up`.
+    pub phrase: String,
+    /// Newest first.
+    pub points: Vec<RestorePoint>,
+    pub operation: Option<Operation>,
+    pub last_restore: Option<RestoreRecord>,
+    /// Why the last backup or restore did not do what it was asked; cleared by the next success.
+    pub last_error: Option<String>,
+    pub next: Option<WallTime>,
+}

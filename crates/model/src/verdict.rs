@@ -1,0 +1,200 @@
+//! Facts in, one verdict out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Severity, Status};
+use crate::service::{Lifecycle, State, StopReason};
+use crate::time::{Now, WallTime};
+use crate::words;
+
+/// A restarted service stays amber until it has been ready this long: nobody should miss that it died.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
+/// Worst-of all that was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Verdict {
+    pub status: Status,
+    /// `Steady — synced 2 h ago, backed up 06:10`; on trouble the first reason.
+    pub sentence: String,
+    /// Worst first. Empty when all is well.
+    pub reasons: Vec<Reason>,
+    /// What a person asked for and is under way, e.g. `restoring`. Drawn as the busy arc.
+    pub busy: Option<String>,
+}
+
+/// Why the dot is not green: one sentence with evidence, age and the next action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reason {
+    pub status: Status,
+    pub subject: Subject,
+    pub sentence: String,
+    pub since: Option<WallTime>,
+    /// What to do, as a person would say it.
+    pub action: String,
+}
+
+/// What a reason is about; the panel opens there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum Subject {
+    Service(String),
+    Check(String),
+    Job(String),
+    Backup,
+}
+
+/// A judged check as the verdict sees it.
+#[derive(Debug, Clone)]
+pub struct CheckFact<'a> {
+    pub name: &'a str,
+    pub status: Status,
+    pub severity: Severity,
+    pub evidence: &'a str,
+    pub since: Option<WallTime>,
+    /// The service whose trouble explains this check's.
+    pub service: Option<&'a str>,
+}
+
+/// A reason for the state of a service, or `None` when it is as it should be.
+///
+/// The second value is when the answer changes by time alone.
+pub fn judge_service(name: &str, life: &Lifecycle, now: Now) -> (Option<Reason>, Option<Duration>) {
+    let reason = |status, sentence: String, since, action: &str| {
+        let subject = Subject::Service(name.to_owned());
+        Some(Reason { status, subject, sentence, since, action: action.to_owned() })
+    };
+    let died = life.last_exit.filter(|_| life.streak > 0);
+    match &life.state {
+        State::Unknown => (
+            reason(Status::Unknown, format!("{name} has not been looked at yet"), None, "Wait a moment"),
+            None,
+        ),
+        State::Ready { since, .. } => match died {
+            Some((exit, at)) if now.awake.since(since.awake) < SETTLE => {
+                let left = SETTLE.saturating_sub(now.awake.since(since.awake));
+                let age = words::ago(now.wall.since(at).unwrap_or_default());
+                let sentence = format!("{name} is back after {} {age}", words::exit(exit));
+                (
+                    reason(Status::Warn, sentence, Some(at), "Nothing; look at its log if it happens again"),
+                    Some(left),
+                )
+            }
+            _ => (None, None),
+        },
+        State::Starting { since, .. } => {
+            let sentence = match died {
+                Some((exit, _)) => format!("{name} is starting again after {}", words::exit(exit)),
+                None => format!("{name} is starting"),
+            };
+            (reason(Status::Warn, sentence, Some(since.wall), "Wait until it is ready"), None)
+        }
+        State::Degraded { since, reason: why, .. } => (
+            reason(
+                Status::Fail,
+                format!("{name} runs but is {why}"),
+                Some(since.wall),
+                "Look at its log, then restart it",
+            ),
+            None,
+        ),
+        State::Stopping { .. } => {
+            (reason(Status::Warn, format!("{name} is stopping"), None, "Wait until it has stopped"), None)
+        }
+        State::Stopped { since, reason: StopReason::Requested } => (
+            reason(
+                Status::Warn,
+                format!("{name} is stopped, as asked"),
+                Some(*since),
+                "Start it when you want it back",
+            ),
+            None,
+        ),
+        State::Stopped { reason: StopReason::NeverStarted, .. } => {
+            (reason(Status::Warn, format!("{name} was not started"), None, "Start it"), None)
+        }
+        State::Stopped { since, reason: StopReason::Ended(exit) } => (
+            reason(
+                Status::Fail,
+                format!("{name} ended with {}", words::exit(*exit)),
+                Some(*since),
+                "Look at its log, then start it",
+            ),
+            None,
+        ),
+        State::Backoff { until, attempt, cause } => {
+            let wait = words::span(until.since(now.awake));
+            let sentence = format!("{name} failed {attempt} times ({cause}); next try in {wait}");
+            (reason(Status::Fail, sentence, None, "Look at its log, or restart it now"), None)
+        }
+        State::CrashLoop { until, cause } => {
+            let wait = words::span(until.since(now.awake));
+            let sentence = format!("{name} is in a crash loop ({cause}); next try in {wait}");
+            (reason(Status::Fail, sentence, None, "Look at its log and crash reports, then restart it"), None)
+        }
+        State::Foreign { owner, since } => {
+            let sentence = format!("{name} was not started: {}", foreign(owner));
+            (
+                reason(
+                    Status::Fail,
+                    sentence,
+                    Some(*since),
+                    "Stop that process or change the port, then start it",
+                ),
+                None,
+            )
+        }
+    }
+}
+
+/// `port 8741 is held by pid 4711 (python3 -m http.server)`.
+pub fn foreign(owner: &crate::process::PortOwner) -> String {
+    let who = match (owner.pid, &owner.command) {
+        (Some(pid), Some(command)) => format!("pid {pid} ({command})"),
+        (Some(pid), None) => format!("pid {pid}"),
+        (None, _) => "a process of another user".to_owned(),
+    };
+    format!("port {} is held by {who}, which Steady did not start", owner.port)
+}
+
+/// A reason for a check that does not pass, or `None`. A cause hides its effects: while its service is in
+/// trouble of its own, a check says nothing.
+pub fn judge_check(check: &CheckFact<'_>, troubled: &[Reason]) -> Option<Reason> {
+    if check.status == Status::Pass {
+        return None;
+    }
+    let explained = check
+        .service
+        .is_some_and(|s| troubled.iter().any(|r| matches!(&r.subject, Subject::Service(name) if name == s)));
+    if explained {
+        return None;
+    }
+    let status = match (check.status, check.severity) {
+        (Status::Fail, Severity::Warning) => Status::Warn,
+        (status, _) => status,
+    };
+    let action = match check.status {
+        Status::Unknown => "Wait for its first answer",
+        _ => "Open the check for its evidence",
+    };
+    Some(Reason {
+        status,
+        subject: Subject::Check(check.name.to_owned()),
+        sentence: format!("{}: {}", check.name, check.evidence),
+        since: check.since,
+        action: action.to_owned(),
+    })
+}
+
+/// Puts all reasons into one verdict. `calm` is the sentence for when there are none.
+pub fn conclude(mut reasons: Vec<Reason>, busy: Option<String>, calm: &str) -> Verdict {
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
+    let status = reasons.first().map_or(Status::Pass, |r| r.status);
+    let sentence = match (&busy, reasons.first()) {
+        (Some(busy), _) => format!("Steady — {busy} …"),
+        (None, Some(first)) => format!("Steady — {}", first.sentence),
+        (None, None) => format!("Steady — {calm}"),
+    };
+    Verdict { status, sentence, reasons, busy }
+}

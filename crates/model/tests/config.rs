@@ -1,0 +1,100 @@
+//! What a person reads when `steady.toml` is wrong, and what a short file resolves to.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+use std::path::Path;
+use std::time::Duration;
+
+use steady_model::config::{self, CheckKind, ConfigError, Readiness, Roots};
+
+fn parse(text: &str) -> Result<config::Config, ConfigError> {
+    let roots = Roots { base: Path::new("/home/ada/notes"), user_home: Some(Path::new("/home/ada")) };
+    config::parse(text, Path::new("steady.toml"), roots)
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+const SHORT: &str = r#"
+version = 1
+
+[service.brain]
+command = ["./bin/brain", "serve"]
+cwd = "~/brain"
+port = 8741
+ready = { http = "http://127.0.0.1:8741/health" }
+
+[check.disk]
+kind = "disk"
+path = "data"
+warn_below = "2 GB"
+
+[job.daily-sync]
+command = ["brain", "sync"]
+markers = "data"
+every = "6h"
+
+[backup]
+source = "data"
+"#;
+
+#[test]
+fn a_short_file_resolves_to_absolute_paths_and_explicit_defaults() {
+    let config = parse(SHORT).unwrap();
+    let brain = &config.services[0];
+    assert_eq!(brain.command, ["/home/ada/notes/bin/brain", "serve"]);
+    assert_eq!(brain.cwd, Path::new("/home/ada/brain"));
+    assert_eq!(brain.stop_grace, Duration::from_secs(10));
+    assert_eq!(brain.ready, Readiness::Http { url: "http://127.0.0.1:8741/health".into() });
+    let CheckKind::Disk { path, warn_bytes, fail_bytes } = &config.checks[0].kind else { panic!() };
+    assert_eq!(
+        (path.as_path(), *warn_bytes, *fail_bytes),
+        (Path::new("/home/ada/notes/data"), 2_000_000_000, 1_000_000_000)
+    );
+    let job = &config.jobs[0];
+    assert_eq!(job.stale_after, Duration::from_secs(12 * 3600));
+    assert_eq!(job.lock, Path::new("/home/ada/notes/data/.sync_lock"));
+    assert_eq!(config.backup.unwrap().services, ["brain"]);
+    let required: Vec<_> = config.required_paths.iter().map(|r| (r.key.as_str(), r.line)).collect();
+    assert_eq!(required, [("service.brain.command", 5), ("service.brain.cwd", 6)]);
+}
+
+#[test]
+fn mistakes_are_told_with_file_line_range_and_the_nearest_name() {
+    let with = |line: &str| format!("version = 1\n[service.brain]\ncommand = [\"brain\"]\n{line}\n");
+    let cases = [
+        with("prot = 8741"),
+        with("port = \"8741\""),
+        with("port = 70000"),
+        with("stop_grace = \"soon\""),
+        with("restart = \"allways\""),
+        with("ready = { http = \"ftp://x\" }"),
+        with("[check.c]\nkind = \"http\"\nurl = \"http://x\"\nservice = \"brian\""),
+        with("[check.c]\nkind = \"disk\"\npath = \"data\"\nurl = \"http://x\""),
+        with("[check.c]\nkind = \"path\""),
+        with("[servce.x]\ncommand = []"),
+        with("[service.\"../x\"]\ncommand = [\"x\"]"),
+        "version = 2\n".into(),
+        "version = 1\n[agent]\nlisten = \"0.0.0.0:7457\"\n".into(),
+        "version = 1\n[service.brain\n".into(),
+        "[service.brain]\ncommand = [\"x\"]\n".into(),
+    ];
+    let said: Vec<String> = cases.iter().map(|c| complaint(c)).collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn the_editor_schema_knows_every_key() {
+    let schema = serde_json::to_value(config::json_schema()).unwrap();
+    assert!(schema["$defs"]["Service"]["properties"]["stop_grace"].is_object());
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_a_line_inside_it(text in "[a-z\\[\\]=\".\n 0-9]{0,200}") {
+        if let Err(e) = parse(&text) {
+            proptest::prop_assert!(e.line >= 1 && e.line <= text.matches('\n').count() + 1);
+        }
+    }
+}
