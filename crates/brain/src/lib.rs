@@ -1,0 +1,18 @@
+//! A small second brain: a folder of Markdown notes, searchable, with captures and conversations.
+//!
+//! Owns its stores under `--data` (one SQLite file each), the note index derived from the vault, and the
+//! HTTP service over both. Must never change a note it did not write itself, never listen beyond
+//! loopback, and never say `ok` about a vault it could not read.
+
+mod clock;
+pub mod health;
+pub mod indexer;
+pub mod logging;
+pub mod markers;
+pub mod note;
+pub mod query;
+mod routes;
+pub mod server;
+pub mod stores;
+pub mod sync;
+pub mod vault;

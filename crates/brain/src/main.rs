@@ -1,0 +1,140 @@
+//! The command line of `brain`.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf, absolute};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use steady_brain::logging;
+use steady_brain::server::{self, Ended, ServeConfig, ServeError};
+use steady_brain::sync::{self, MarkerWriter, SyncConfig};
+use tokio::runtime::{Builder, Runtime};
+use tracing::error;
+use tracing_subscriber::filter::LevelFilter;
+
+const FAILED: u8 = 1;
+/// What uvicorn exits with, too: supervisors of either know it.
+const PORT_TAKEN: u8 = 3;
+/// Cut short by a second signal.
+const HURRIED: u8 = 130;
+
+/// A small second brain over a folder of Markdown notes.
+#[derive(Parser)]
+#[command(name = "brain", version)]
+struct Cli {
+    /// How much to log on stderr: error, warn, info, debug.
+    #[arg(long, env = "BRAIN_LOG", default_value = "info", global = true)]
+    log: LevelFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the notes over HTTP until SIGTERM or Ctrl-C.
+    Serve {
+        #[command(flatten)]
+        folders: Folders,
+        #[command(flatten)]
+        address: Address,
+    },
+    /// The daily job: bring the index up to date, by the running server or, without one, directly.
+    Sync {
+        #[command(flatten)]
+        folders: Folders,
+        #[command(flatten)]
+        address: Address,
+        /// The running server [default: from --host and --port].
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct Folders {
+    /// The folder of Markdown notes.
+    #[arg(long, env = "BRAIN_VAULT", value_name = "DIR", value_parser = absolute_path)]
+    vault: PathBuf,
+    /// Where the stores and markers live; made if missing.
+    #[arg(long, env = "BRAIN_DATA", value_name = "DIR", value_parser = absolute_path)]
+    data: PathBuf,
+}
+
+#[derive(Args)]
+struct Address {
+    /// The loopback address to serve on.
+    #[arg(long, env = "BRAIN_HOST", default_value = "127.0.0.1", value_parser = loopback)]
+    host: IpAddr,
+    /// The port; 0 takes any free one.
+    #[arg(long, env = "BRAIN_PORT", default_value_t = 8741)]
+    port: u16,
+}
+
+/// A path that stays right whatever the working directory becomes.
+fn absolute_path(text: &str) -> Result<PathBuf, io::Error> {
+    absolute(Path::new(text))
+}
+
+fn loopback(text: &str) -> Result<IpAddr, String> {
+    let host = match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        _ => text.parse::<IpAddr>().map_err(|e| e.to_string()),
+    }?;
+    if host.is_loopback() {
+        return Ok(host);
+    }
+    Err("brain has no password and serves the loopback only (127.0.0.1 or ::1)".to_owned())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.log);
+    // Two workers answer; SQLite and files are on blocking threads, few, so that memory stays small.
+    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            error!(target: "brain", "cannot start the runtime: {e}; raise the limits of threads and open files");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = match cli.command {
+        Command::Serve { folders, address } => serve(&runtime, folders, &address),
+        Command::Sync { folders, address, url } => run_sync(&runtime, folders, &address, url),
+    };
+    // Work still on a blocking thread had its time; its transaction is rolled back by the next opener.
+    runtime.shutdown_background();
+    code
+}
+
+fn serve(runtime: &Runtime, folders: Folders, address: &Address) -> ExitCode {
+    let config =
+        ServeConfig { vault: folders.vault, data: folders.data, host: address.host, port: address.port };
+    match runtime.block_on(server::serve(config, announce)) {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Hurried) => ExitCode::from(HURRIED),
+        Err(e) => {
+            error!(target: "brain", "{e}");
+            ExitCode::from(if matches!(e, ServeError::AddressInUse { .. }) { PORT_TAKEN } else { FAILED })
+        }
+    }
+}
+
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout().lock();
+    // Whoever started us may have closed stdout: no reason not to serve.
+    let _ = writeln!(out, "brain listening on {address}").and_then(|()| out.flush());
+}
+
+fn run_sync(runtime: &Runtime, folders: Folders, address: &Address, url: Option<String>) -> ExitCode {
+    let url = url.unwrap_or_else(|| format!("http://{}", SocketAddr::new(address.host, address.port)));
+    let under_steady = std::env::var_os("STEADY_JOB").is_some_and(|job| !job.is_empty());
+    let markers = if under_steady { MarkerWriter::Steady } else { MarkerWriter::Brain };
+    let config = SyncConfig { vault: folders.vault, data: folders.data, url, markers };
+    // The failure is in the log as a milestone already.
+    match runtime.block_on(sync::sync(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}

@@ -1,0 +1,88 @@
+//! What stands before the handlers: the vault's presence, the caller's place, the access line.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::error::{ApiError, Problem};
+use crate::clock::Stopwatch;
+
+/// Data routes answer 503 while the vault is missing: an empty list would look like lost notes.
+pub async fn vault_is_readable(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let vault = app.vault.clone();
+    match tokio::task::spawn_blocking(move || vault.probe()).await {
+        Ok(Ok(())) => next.run(request).await,
+        Ok(Err(e)) => ApiError::Vault(e).into_response(),
+        Err(_) => ApiError::Interrupted.into_response(),
+    }
+}
+
+/// There is no password, so a web page in the user's browser must not be able to call: neither by its
+/// own origin nor by a name of its own that it points at this machine (DNS rebinding).
+pub async fn local_callers_only(request: Request, next: Next) -> Response {
+    for name in [HOST, ORIGIN] {
+        if let Some(stranger) = stranger(request.headers(), &name) {
+            let detail = format!("brain serves this machine only, not {stranger:?} (header {name})");
+            return (StatusCode::FORBIDDEN, Json(Problem { detail, holder: None, since: None }))
+                .into_response();
+        }
+    }
+    next.run(request).await
+}
+
+fn stranger(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    (!is_local(&text)).then_some(text)
+}
+
+/// Whether `host[:port]` or `scheme://host[:port]` names this machine's loopback.
+fn is_local(value: &str) -> bool {
+    let authority = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((v6, _)) => v6,
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// One line per request: writes at info, reads at debug, our own failures at warning. No query: what
+/// people search for is theirs.
+pub async fn access_line(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let watch = Stopwatch::start();
+    let response = next.run(request).await;
+    let (status, ms) = (response.status().as_u16(), watch.millis());
+    if status >= 500 {
+        tracing::warn!(target: "brain.access", "{method} {path} {status} {ms} ms");
+    } else if matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        tracing::debug!(target: "brain.access", "{method} {path} {status} {ms} ms");
+    } else {
+        tracing::info!(target: "brain.access", "{method} {path} {status} {ms} ms");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_names_of_the_loopback_are_local() {
+        for local in ["127.0.0.1:8741", "localhost", "LocalHost:1", "[::1]:8741", "http://127.0.0.1:7860"] {
+            assert!(is_local(local), "{local}");
+        }
+        for stranger in
+            ["evil.example", "http://evil.example:8741", "127.0.0.1.evil.example", "10.0.0.1", "null", ""]
+        {
+            assert!(!is_local(stranger), "{stranger}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The index over the vault: bring it up to date, count it.
+#![expect(unused_qualifications, reason = "utoipa repeats the types of the query parameters in its own code")]
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::error::{ApiError, Problem};
+use crate::clock::{self, Stopwatch};
+use crate::indexer::{self, IndexReport, Run};
+use crate::stores::{lexical, tracker};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct IndexParams {
+    /// Read every note again instead of the changed ones.
+    #[serde(default)]
+    full_rebuild: bool,
+}
+
+/// Indexes what changed in the vault. Searches see the old index until the run has ended.
+#[utoipa::path(post, path = "/api/v1/index", params(IndexParams), responses(
+    (status = 200, body = IndexReport), (status = 409, body = Problem, description = "another run is at it"),
+    (status = 500, body = Problem), (status = 503, body = Problem)))]
+pub async fn reindex(
+    State(app): State<Arc<App>>,
+    Query(IndexParams { full_rebuild }): Query<IndexParams>,
+) -> Result<Json<IndexReport>, ApiError> {
+    let now = clock::now();
+    let watch = Stopwatch::start();
+    let run = tokio::task::spawn_blocking(move || {
+        let what = if full_rebuild { "brain: full rebuild of the index" } else { "brain: index" };
+        indexer::run(&Run { vault: &app.vault, data: &app.data, full: full_rebuild, what, now })
+    });
+    let report = run.await.map_err(|_| ApiError::Interrupted)??;
+    tracing::info!(target: "brain.indexer", "{} in {} ms", report.message, watch.millis());
+    Ok(Json(report))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IndexStats {
+    /// Chunks that can be found.
+    lexical_count: i64,
+    tracked_files: i64,
+    /// Chunks which the tracker counts; equal to `lexical_count` in a consistent index.
+    tracked_chunks: i64,
+}
+
+/// The size of the index by both of its stores.
+#[utoipa::path(get, path = "/api/v1/index/stats", responses(
+    (status = 200, body = IndexStats), (status = 503, body = Problem)))]
+pub async fn stats(State(app): State<Arc<App>>) -> Result<Json<IndexStats>, ApiError> {
+    let lexical_count = app.stores.lexical.query(|db| lexical::count(db)).await?;
+    let (tracked_files, tracked_chunks) = app.stores.tracker.query(|db| tracker::totals(db)).await?;
+    Ok(Json(IndexStats { lexical_count, tracked_files, tracked_chunks }))
+}
