@@ -2,16 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
+use tokio_stream::StreamExt;
+
 use super::error::{ApiError, Problem};
+use super::{App, MAX_BODY_BYTES};
 use crate::clock::Stopwatch;
 
 /// Data routes answer 503 while the vault is missing: an empty list would look like lost notes.
@@ -21,6 +25,36 @@ pub async fn vault_is_readable(State(app): State<Arc<App>>, request: Request, ne
         Ok(Ok(())) => next.run(request).await,
         Ok(Err(e)) => ApiError::Vault(e).into_response(),
         Err(_) => ApiError::Interrupted.into_response(),
+    }
+}
+
+/// How much of a refused body is read and dropped, and for how long.
+const DRAIN_BYTES: usize = 16 * MAX_BODY_BYTES;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Refuses announced bodies over the limit, after reading them away: a connection closed on unread data
+/// is reset, and the client would see a broken pipe instead of the 413.
+pub async fn announced_size_is_allowed(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_none_or(|length| length <= MAX_BODY_BYTES) {
+        return next.run(request).await;
+    }
+    // Who waits for `100 Continue` has sent nothing yet, and shall not.
+    if !request.headers().contains_key(EXPECT) {
+        let _ = tokio::time::timeout(DRAIN_TIME, drop_body(request.into_body())).await;
+    }
+    let detail = format!("the request has more than {MAX_BODY_BYTES} bytes; send less at a time");
+    (StatusCode::PAYLOAD_TOO_LARGE, Json(Problem { detail, holder: None, since: None })).into_response()
+}
+
+async fn drop_body(body: Body) {
+    let mut parts = body.into_data_stream();
+    let mut dropped = 0;
+    while let Some(Ok(part)) = parts.next().await {
+        dropped += part.len();
+        if dropped > DRAIN_BYTES {
+            break;
+        }
     }
 }
 

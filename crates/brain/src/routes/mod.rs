@@ -60,7 +60,9 @@ pub fn router(app: App) -> axum::Router {
     router
         .route("/api/openapi.json", get(move || async move { Json(Arc::clone(&document)) }))
         .layer(DefaultBodyLimit::disable())
+        // Counts the bytes of bodies which do not announce their size.
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(from_fn(guard::announced_size_is_allowed))
         .layer(from_fn(error::errors_are_json))
         .layer(from_fn(guard::local_callers_only))
         .layer(from_fn(guard::access_line))
