@@ -1,0 +1,170 @@
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::SinkError;
+use crate::protocol::{Attachment, Reply, Request, socket_path};
+
+/// How long the sink may take to answer one request.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long a new sink may take until it answers.
+const START: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// Two sinks that start at once: the one that lost returns before the other listens.
+const TRIES: usize = 5;
+
+/// Speaks to the sink of one home, and starts it when it is not there. Blocking; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SinkClient {
+    program: PathBuf,
+    home: PathBuf,
+    /// The sink that this process started: nobody else can reap it.
+    started: Arc<Mutex<Option<Child>>>,
+}
+
+impl SinkClient {
+    /// `program` is the `steady` binary: it is run as `program sink --home HOME`.
+    pub fn new(program: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), home: home.into(), started: Arc::default() }
+    }
+
+    /// Returns once a sink answers; starts one, in its own process group, if none does.
+    pub fn ensure_running(&self) -> Result<(), SinkError> {
+        let mut failure = None;
+        for _ in 0..TRIES {
+            match self.ask(&Request::Ping {}) {
+                Ok(()) => return Ok(()),
+                Err(e) => failure = Some(e),
+            }
+            self.start()?;
+        }
+        match failure {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the sink drain a service's FIFO. Starts the sink if it must. Attaching again only sets the limits.
+    pub fn attach(&self, attachment: &Attachment) -> Result<(), SinkError> {
+        self.ensure_running()?;
+        self.ask(&Request::Attach(attachment.clone()))
+    }
+
+    pub fn detach(&self, service: &str) -> Result<(), SinkError> {
+        self.ask(&Request::Detach { service: service.to_owned() })
+    }
+
+    /// Ends the sink, for a shutdown of everything.
+    pub fn quit(&self) -> Result<(), SinkError> {
+        self.ask(&Request::Quit {})?;
+        if let Some(mut child) = self.started.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = child.wait();
+        }
+        Ok(())
+    }
+
+    /// Returns when the sink is gone, however it went. Blocks until then.
+    pub fn wait_gone(&self) -> Result<(), SinkError> {
+        let mut stream = self.connect()?;
+        let mut nothing = [0];
+        match stream.read(&mut nothing) {
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            Err(source) => Err(SinkError::NoAnswer { socket: socket_path(&self.home), source }),
+        }
+    }
+
+    fn connect(&self) -> Result<UnixStream, SinkError> {
+        let socket = socket_path(&self.home);
+        UnixStream::connect(&socket).map_err(|source| SinkError::NoAnswer { socket, source })
+    }
+
+    fn ask(&self, request: &Request) -> Result<(), SinkError> {
+        let reply = self.connect().and_then(|stream| {
+            exchange(stream, request)
+                .map_err(|source| SinkError::NoAnswer { socket: socket_path(&self.home), source })
+        })?;
+        if reply.ok {
+            return Ok(());
+        }
+        let what = match request {
+            Request::Attach(a) => format!("to attach {}", a.service),
+            Request::Detach { service } => format!("to detach {service}"),
+            Request::Ping {} | Request::Quit {} => "to answer".to_owned(),
+        };
+        Err(SinkError::Refused { what, reason: reply.error.unwrap_or_default() })
+    }
+
+    fn start(&self) -> Result<(), SinkError> {
+        steady_disk::create_private_dir(&self.home)?;
+        let complaints = self.home.join("sink.err");
+        let stderr = File::create(&complaints).map_err(SinkError::at("create", &complaints))?;
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one before is dead, or `ping` had been answered.
+        if let Some(before) = started.as_mut() {
+            let _ = before.try_wait();
+        }
+        let not_started = |reason: String| SinkError::NotStarted {
+            program: self.program.clone(),
+            home: self.home.clone(),
+            reason,
+        };
+        let mut child = Command::new(&self.program)
+            .arg("sink")
+            .arg("--home")
+            .arg(&self.home)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .process_group(0)
+            .spawn()
+            .map_err(|e| not_started(e.to_string()))?;
+        let stdout = child.stdout.take();
+        let said = stdout.map_or(Ok(String::new()), first_word).map_err(|e| not_started(e.to_string()))?;
+        if said == "ready" {
+            *started = Some(child);
+            return Ok(());
+        }
+        match child.wait() {
+            // Another sink of this home holds the lock.
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(not_started(last_line(&complaints))),
+            Err(e) => Err(not_started(e.to_string())),
+        }
+    }
+}
+
+fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Reply> {
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// What a new sink says on its standard output, or nothing when it ends without a word.
+fn first_word(stdout: ChildStdout) -> io::Result<String> {
+    let mut fds = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::IN)];
+    if poll(&mut fds, Some(&START))? == 0 {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "it said nothing for 10 s"));
+    }
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+fn last_line(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().last().unwrap_or("it ended at once and said nothing").to_owned()
+}
