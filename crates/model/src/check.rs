@@ -1,5 +1,6 @@
 //! Checks: what one observation says, and how many of them change a mind.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,38 +67,57 @@ impl Default for Thresholds {
     }
 }
 
-/// A check's judged status and the run of observations that may change it.
+/// A check's judged status and the recent observations that may change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckState {
     pub status: Status,
     /// Since when `status` holds.
     pub since: Option<WallTime>,
     pub last: Option<Observation>,
-    /// Observations in a row that disagree with `status` in the same direction.
-    disagreeing: u32,
+    /// The newest observed statuses, newest last; as many as the larger threshold asks for.
+    recent: VecDeque<Status>,
 }
 
 impl Default for CheckState {
     fn default() -> Self {
-        Self { status: Status::Unknown, since: None, last: None, disagreeing: 0 }
+        Self { status: Status::Unknown, since: None, last: None, recent: VecDeque::new() }
     }
 }
 
 /// Folds one observation into the state: facts and the first answer count at once, the rest needs N in a row.
+///
+/// N in a row agree on the mildest change that all of them support: after two warnings and a failure a pass
+/// becomes a warning, not a failure.
 #[must_use]
 pub fn observe(was: &CheckState, seen: Observation, thresholds: Thresholds) -> CheckState {
-    let settled = was.status == seen.status;
-    let same_direction =
-        was.last.as_ref().is_some_and(|last| (last.status > was.status) == (seen.status > was.status));
-    let disagreeing = match (settled, same_direction) {
-        (true, _) => 0,
-        (false, true) => was.disagreeing + 1,
-        (false, false) => 1,
-    };
-    let needed = if seen.status > was.status { thresholds.worsen } else { thresholds.improve };
-    let convinced = seen.fact || was.status == Status::Unknown || disagreeing >= needed;
-    if settled || !convinced {
-        return CheckState { last: Some(seen), disagreeing, ..was.clone() };
+    let mut recent = was.recent.clone();
+    recent.push_back(seen.status);
+    let longest = newest(thresholds.worsen).max(newest(thresholds.improve));
+    while recent.len() > longest {
+        recent.pop_front();
     }
-    CheckState { status: seen.status, since: Some(seen.at.wall), last: Some(seen), disagreeing: 0 }
+    let status = if seen.fact || was.status == Status::Unknown {
+        seen.status
+    } else {
+        convinced(was.status, &recent, thresholds)
+    };
+    let since = if status == was.status { was.since.or(Some(seen.at.wall)) } else { Some(seen.at.wall) };
+    CheckState { status, since, last: Some(seen), recent }
+}
+
+/// A threshold of zero asks for one observation all the same.
+fn newest(threshold: u32) -> usize {
+    usize::try_from(threshold).unwrap_or(usize::MAX).max(1)
+}
+
+fn convinced(was: Status, recent: &VecDeque<Status>, thresholds: Thresholds) -> Status {
+    // Empty until there are enough of them.
+    let run = |n: usize| recent.iter().rev().copied().take(if recent.len() < n { 0 } else { n });
+    let at_least = run(newest(thresholds.worsen)).min();
+    let at_most = run(newest(thresholds.improve)).max();
+    match (at_least, at_most) {
+        (Some(worse), _) if worse > was => worse,
+        (_, Some(better)) if better < was => better,
+        _ => was,
+    }
 }

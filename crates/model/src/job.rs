@@ -1,7 +1,10 @@
 //! Jobs: run records, and when the last good one is too old.
 
+mod run;
+
 use std::time::Duration;
 
+pub use run::{judge_run, milestone, next_due};
 use serde::{Deserialize, Serialize};
 
 use crate::check::Status;
@@ -98,40 +101,53 @@ pub struct Freshness {
 /// Judges the newest success and failure that the markers and our own records tell.
 ///
 /// `stale_after` is the age at which a success no longer counts as fresh. Twice that age is a failure.
+/// The marker lies with the data and says how old *they* are (a restore takes it back in time); a record says
+/// only that a run ended. So a success counts by its marker, and a failure by either.
 pub fn freshness(markers: &Markers, runs: &[RunRecord], stale_after: Duration, now: WallTime) -> Freshness {
     let completed = marker::believe(&markers.completed, now);
     let failed = marker::believe(&markers.failed, now);
-    for (name, m) in [(marker::COMPLETED, &completed), (marker::FAILED, &failed)] {
-        if let Marker::Unreadable { why } = m {
-            let phrase = format!("the marker {name} cannot be believed: {why}");
-            return Freshness { status: Status::Unknown, last_success: None, phrase, failed: false };
-        }
-    }
-    let success =
-        newest(at(&completed), runs.iter().filter(|r| r.outcome == Outcome::Succeeded).map(|r| r.ended));
-    let failures = failures_since(success, &failed, runs);
-    if let Some((when, why)) = failures.newest {
-        let age = words::ago(now.since(when).unwrap_or_default());
-        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-        let status = if failures.count >= 2 { Status::Fail } else { Status::Warn };
-        let phrase = format!("{} {age}{why}", failures.word);
+    let runs: Vec<&RunRecord> = runs.iter().filter(|r| marker::believable(r.ended, now)).collect();
+    let recorded = runs.iter().filter(|r| r.outcome == Outcome::Succeeded).map(|r| r.ended).max();
+    let success = at(&completed);
+    // `.sync_failed` is often never removed: without a readable success beside it, it proves nothing.
+    let marked_failure = if matches!(completed, Marker::Unreadable { .. }) { None } else { failure(&failed) };
+    let aged = success.map(|s| age_status(now.since(s).unwrap_or_default(), stale_after));
+
+    if let Some(bad) = failures_since(success.max(recorded), marked_failure, &runs) {
+        let status = bad.status.max(aged.unwrap_or(Status::Pass));
+        let phrase = bad.phrase(success.filter(|_| aged != Some(Status::Pass)), now);
         return Freshness { status, last_success: success, phrase, failed: true };
     }
-    let Some(success) = success else {
-        let phrase = "never synced".to_owned();
-        return Freshness { status: Status::Unknown, last_success: None, phrase, failed: false };
-    };
-    let age = now.since(success).unwrap_or_default();
-    let status = if age > stale_after.saturating_mul(2) {
+    let unknown =
+        |phrase: String| Freshness { status: Status::Unknown, last_success: None, phrase, failed: false };
+    for (name, m) in [(marker::COMPLETED, &completed), (marker::FAILED, &failed)] {
+        if let Marker::Unreadable { why } = m {
+            return unknown(format!("the marker {name} cannot be believed: {why}"));
+        }
+    }
+    match (success.zip(aged), recorded) {
+        (Some((success, status)), _) => {
+            let stale = if status == Status::Pass { "" } else { ", which is too long" };
+            let phrase = format!("synced {}{stale}", words::ago(now.since(success).unwrap_or_default()));
+            Freshness { status, last_success: Some(success), phrase, failed: false }
+        }
+        (None, Some(run)) => unknown(format!(
+            "a run succeeded {}, but {} is gone: sync again to know what the data hold",
+            words::ago(now.since(run).unwrap_or_default()),
+            marker::COMPLETED
+        )),
+        (None, None) => unknown("never synced".to_owned()),
+    }
+}
+
+fn age_status(age: Duration, stale_after: Duration) -> Status {
+    if age > stale_after.saturating_mul(2) {
         Status::Fail
     } else if age > stale_after {
         Status::Warn
     } else {
         Status::Pass
-    };
-    let stale = if status == Status::Pass { "" } else { ", which is too long" };
-    let phrase = format!("synced {}{stale}", words::ago(age));
-    Freshness { status, last_success: Some(success), phrase, failed: false }
+    }
 }
 
 fn at(marker: &Marker) -> Option<WallTime> {
@@ -141,41 +157,62 @@ fn at(marker: &Marker) -> Option<WallTime> {
     }
 }
 
-fn newest(a: Option<WallTime>, rest: impl Iterator<Item = WallTime>) -> Option<WallTime> {
-    a.into_iter().chain(rest).max()
+fn failure(failed: &Marker) -> Option<Attempt> {
+    match failed {
+        Marker::At { at, message } => {
+            Some(Attempt { at: *at, why: message.clone().unwrap_or_default(), partial: false })
+        }
+        _ => None,
+    }
+}
+
+/// An attempt that did not wholly succeed.
+struct Attempt {
+    at: WallTime,
+    why: String,
+    partial: bool,
 }
 
 struct Failures {
-    newest: Option<(WallTime, String)>,
-    word: &'static str,
-    count: usize,
+    newest: Attempt,
+    status: Status,
 }
 
-/// Attempts after the last success that did not wholly succeed. A marker that repeats a record counts once.
-fn failures_since(success: Option<WallTime>, failed: &Marker, runs: &[RunRecord]) -> Failures {
+impl Failures {
+    fn phrase(&self, stale_success: Option<WallTime>, now: WallTime) -> String {
+        let ago = |t| words::ago(now.since(t).unwrap_or_default());
+        let word = if self.newest.partial { "last sync was partial" } else { "last sync failed" };
+        let why = if self.newest.why.is_empty() { String::new() } else { format!(": {}", self.newest.why) };
+        let good = stale_success.map(|s| format!("; last good {}", ago(s))).unwrap_or_default();
+        format!("{word} {}{why}{good}", ago(self.newest.at))
+    }
+}
+
+/// Attempts after `success` that did not wholly succeed. A marker that repeats a record counts once. One is a
+/// warning, and so is any number of partial ones; when the last two both failed it is a failure.
+fn failures_since(
+    success: Option<WallTime>,
+    marked: Option<Attempt>,
+    runs: &[&RunRecord],
+) -> Option<Failures> {
     let after = |t: WallTime| success.is_none_or(|s| t > s);
-    let mut bad: Vec<(WallTime, String, &'static str)> = runs
+    let mut bad: Vec<Attempt> = runs
         .iter()
         .filter(|r| r.outcome != Outcome::Succeeded && after(r.ended))
-        .map(|r| {
-            let word = if matches!(r.outcome, Outcome::Partial { .. }) {
-                "last sync was partial"
-            } else {
-                "last sync failed"
-            };
-            (r.ended, r.outcome.why().unwrap_or(r.outcome.word()).to_owned(), word)
+        .map(|r| Attempt {
+            at: r.ended,
+            why: r.outcome.why().unwrap_or(r.outcome.word()).to_owned(),
+            partial: matches!(r.outcome, Outcome::Partial { .. }),
         })
         .collect();
-    if let Marker::At { at, message } = failed {
-        let recorded = bad.iter().any(|(t, ..)| t.0.duration_since(at.0).as_secs().abs() <= 2);
-        if after(*at) && !recorded {
-            bad.push((*at, message.clone().unwrap_or_default(), "last sync failed"));
+    if let Some(marked) = marked.filter(|m| after(m.at)) {
+        let recorded = bad.iter().any(|b| b.at.0.duration_since(marked.at.0).as_secs().abs() <= 2);
+        if !recorded {
+            bad.push(marked);
         }
     }
-    bad.sort_by_key(|(t, ..)| *t);
-    let count = bad.len();
-    match bad.pop() {
-        Some((t, why, word)) => Failures { newest: Some((t, why)), word, count },
-        None => Failures { newest: None, word: "", count: 0 },
-    }
+    bad.sort_by_key(|b| b.at);
+    let hard = bad.iter().rev().take(2).filter(|b| !b.partial).count();
+    let newest = bad.pop()?;
+    Some(Failures { newest, status: if hard == 2 { Status::Fail } else { Status::Warn } })
 }

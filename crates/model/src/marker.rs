@@ -53,7 +53,7 @@ pub fn parse_completed(text: &str, zone: &TimeZone) -> Marker {
 /// Reads a `.sync_failed` text.
 pub fn parse_failed(text: &str, zone: &TimeZone) -> Marker {
     let text = text.trim();
-    // The time itself holds colons: try the longest prefix first that a `: ` ends.
+    // The time itself holds colons, but none that a space follows: the first prefix that is a time ends it.
     let split = text.match_indices(": ").find_map(|(i, sep)| {
         let at = parse_time(text.get(..i)?, zone)?;
         Some((at, text.get(i + sep.len()..)?.to_owned()))
@@ -64,10 +64,28 @@ pub fn parse_failed(text: &str, zone: &TimeZone) -> Marker {
     }
 }
 
+/// The text of a `.sync_completed` in the first users' form: naive local time with microseconds.
+///
+/// The form has no offset, so the repeated hour at the end of summer time reads as its first pass.
+pub fn format_completed(at: WallTime, zone: &TimeZone) -> String {
+    zone.to_datetime(at.0).strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string()
+}
+
+/// The text of a `.sync_failed`: the time, `: ` and the message on one line.
+pub fn format_failed(at: WallTime, message: &str, zone: &TimeZone) -> String {
+    let message: Vec<&str> = message.split_whitespace().collect();
+    format!("{}: {}", format_completed(at, zone), message.join(" "))
+}
+
+/// Whether `at` is not too far ahead of the clock to be true.
+pub fn believable(at: WallTime, now: WallTime) -> bool {
+    at.0.as_second() <= now.0.as_second().saturating_add(FUTURE_TOLERANCE_SECONDS)
+}
+
 /// A marker from the future is not believed.
 pub fn believe(marker: &Marker, now: WallTime) -> Marker {
     match marker {
-        Marker::At { at, .. } if at.0.as_second() > now.0.as_second() + FUTURE_TOLERANCE_SECONDS => {
+        Marker::At { at, .. } if !believable(*at, now) => {
             Marker::Unreadable { why: format!("its time {at} lies in the future") }
         }
         other => other.clone(),
