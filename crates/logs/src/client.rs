@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -33,6 +33,11 @@ impl SinkClient {
     /// `program` is the `steady` binary: it is run as `program sink --home HOME`.
     pub fn new(program: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), home: home.into(), started: Arc::default() }
+    }
+
+    /// Where it speaks to the sink. A connection that is held open ends when the sink does.
+    pub fn socket(&self) -> PathBuf {
+        socket_path(&self.home)
     }
 
     /// Returns once a sink answers; starts one, in its own process group, if none does.
@@ -70,26 +75,14 @@ impl SinkClient {
         Ok(())
     }
 
-    /// Returns when the sink is gone, however it went. Blocks until then.
-    pub fn wait_gone(&self) -> Result<(), SinkError> {
-        let mut stream = self.connect()?;
-        let mut nothing = [0];
-        match stream.read(&mut nothing) {
-            Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(()),
-            Err(source) => Err(SinkError::NoAnswer { socket: socket_path(&self.home), source }),
-        }
-    }
-
     fn connect(&self) -> Result<UnixStream, SinkError> {
-        let socket = socket_path(&self.home);
+        let socket = self.socket();
         UnixStream::connect(&socket).map_err(|source| SinkError::NoAnswer { socket, source })
     }
 
     fn ask(&self, request: &Request) -> Result<(), SinkError> {
         let reply = self.connect().and_then(|stream| {
-            exchange(stream, request)
-                .map_err(|source| SinkError::NoAnswer { socket: socket_path(&self.home), source })
+            exchange(stream, request).map_err(|source| SinkError::NoAnswer { socket: self.socket(), source })
         })?;
         if reply.ok {
             return Ok(());

@@ -27,6 +27,6 @@ pub use client::SinkClient;
 pub use error::SinkError;
 pub use fifo::{make_fifo, open_fifo};
 pub use follow::Follower;
-pub use protocol::{Attachment, socket_path};
+pub use protocol::Attachment;
 pub use sink::sink_main;
 pub use tail::tail;

@@ -10,7 +10,8 @@
 )]
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -50,17 +51,10 @@ impl Home {
 
     /// Kills the sink at whatever it does just now, and returns once it is gone.
     fn kill_sink(&self) {
-        let client = self.client.clone();
-        let (connected, ready) = std::sync::mpsc::channel();
-        let gone = std::thread::spawn(move || {
-            connected.send(()).unwrap();
-            client.wait_gone()
-        });
-        ready.recv().unwrap();
-        let pid = self.sink_pid().expect("a sink runs");
-        kill_process(pid, Signal::KILL).unwrap();
-        // The watcher may have come too late to connect; that is gone too.
-        let _ = gone.join().unwrap();
+        let mut line = UnixStream::connect(self.client.socket()).unwrap();
+        kill_process(self.sink_pid().expect("a sink runs"), Signal::KILL).unwrap();
+        // The end of the connection, as an end of file or as a reset, is the end of the sink.
+        let _ = line.read(&mut [0]);
     }
 
     /// All that was logged, oldest first.

@@ -8,7 +8,8 @@ use crate::time::WallTime;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProcessId {
     pub pid: u32,
-    /// Start time as the kernel tells it, seconds since the epoch.
+    /// Start time as the kernel keeps it, in a unit of its own (Linux: ticks since boot, which no change of
+    /// the clock moves; macOS: seconds since the epoch). Only equality within one boot means anything.
     pub started: u64,
 }
 

@@ -115,13 +115,22 @@ pub struct Lifecycle {
     pub exits: Vec<AwakeInstant>,
     /// Unexpected exits in a row: grows without bound where `exits` forgets.
     pub streak: u32,
+    /// In a crash loop since the service was last stable: each failed try goes back to the slow lane.
+    pub looping: bool,
     pub last_exit: Option<(Exit, WallTime)>,
     pub restarts: u64,
 }
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self { state: State::Unknown, exits: Vec::new(), streak: 0, last_exit: None, restarts: 0 }
+        Self {
+            state: State::Unknown,
+            exits: Vec::new(),
+            streak: 0,
+            looping: false,
+            last_exit: None,
+            restarts: 0,
+        }
     }
 }
 
@@ -178,7 +187,7 @@ pub fn step(was: &Lifecycle, policy: &Policy, input: Input, now: Now, dice: f64)
         Input::LivenessFailed(reason) => life.liveness_failed(policy, reason, now),
         Input::Exited(exit) => life.exited(policy, exit, now, dice),
         Input::ProvedStopped => life.proved_stopped(now),
-        Input::Timer => life.timer(now),
+        Input::Timer => life.timer(policy, now),
     };
     (life, effects)
 }
@@ -335,7 +344,7 @@ impl Lifecycle {
         }
     }
 
-    fn timer(&mut self, now: Now) -> Vec<Effect> {
+    fn timer(&mut self, policy: &Policy, now: Now) -> Vec<Effect> {
         match &mut self.state {
             State::Stopping { deadline, killed, .. } if now.awake >= *deadline => {
                 *killed = true;
@@ -346,7 +355,9 @@ impl Lifecycle {
                 self.restarts += 1;
                 self.launch(now)
             }
-            State::Starting { process: Some(process), since } => {
+            State::Starting { process: Some(process), since }
+                if now.awake.since(since.awake) >= policy.ready_timeout =>
+            {
                 let waited = now.awake.since(since.awake);
                 let reason = format!("not ready after {}", crate::words::span(waited));
                 self.state = State::Degraded { process: process.clone(), since: now, reason };
@@ -365,7 +376,8 @@ impl Lifecycle {
         self.exits.retain(|at| now.awake.since(*at) < CRASH_WINDOW);
         self.exits.push(now.awake);
         self.streak += 1;
-        if self.exits.len() >= CRASH_LIMIT {
+        self.looping |= self.exits.len() >= CRASH_LIMIT;
+        if self.looping {
             let until = now.awake.after(SLOW_LANE);
             self.state = State::CrashLoop { until, cause };
             return vec![Effect::WakeAt(until)];
@@ -382,6 +394,7 @@ impl Lifecycle {
     fn forget_exits(&mut self) {
         self.exits.clear();
         self.streak = 0;
+        self.looping = false;
     }
 
     pub fn process(&self) -> Option<ProcessId> {
