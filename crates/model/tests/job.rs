@@ -1,5 +1,8 @@
 //! Promises of jobs: when data count as fresh, how a run is judged, when the next is due.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::type_complexity, reason = "a table of cases")]
+
 use std::time::Duration;
 
 use proptest::prelude::*;

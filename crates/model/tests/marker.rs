@@ -1,5 +1,7 @@
 //! Promises of the marker files: the first users' texts are understood, ours are read back, nothing panics.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use jiff::tz::{TimeZone, offset};
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;

@@ -1,0 +1,41 @@
+//! What every kind of check has in common.
+
+use std::time::Duration;
+
+use steady_model::check::{Measure, Status};
+
+/// What one look saw; the schedule adds when it was and how long it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub status: Status,
+    /// One clause for people: `HTTP 200 in 3 ms, vault "ok"`.
+    pub evidence: String,
+    /// Counts at once (a full disk, a permission error).
+    pub fact: bool,
+    pub measure: Option<Measure>,
+}
+
+impl Seen {
+    pub fn new(status: Status, evidence: impl Into<String>) -> Self {
+        Self { status, evidence: evidence.into(), fact: false, measure: None }
+    }
+
+    pub fn fact(status: Status, evidence: impl Into<String>) -> Self {
+        Self { fact: true, ..Self::new(status, evidence) }
+    }
+
+    #[must_use]
+    pub fn measuring(self, value: f64, unit: &str) -> Self {
+        Self { measure: Some(Measure { value, unit: unit.to_owned() }), ..self }
+    }
+}
+
+/// One kind of look. A probe belongs to one check and is never asked twice at once.
+///
+/// The schedule drops the future of a look that took too long, so what must outlive it lives in `self`.
+pub trait Probe: Send + 'static {
+    fn look(&mut self) -> impl Future<Output = Seen> + Send;
+
+    /// What to say about a look that did not end within `timeout`.
+    fn overdue(&self, timeout: Duration) -> Seen;
+}

@@ -1,0 +1,139 @@
+//! When each check looks: one small task per check, so that none waits for another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use steady_model::check::Observation;
+use steady_model::config::{Check, CheckKind};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use crate::disk::DiskProbe;
+use crate::http::HttpProbe;
+use crate::path::PathProbe;
+use crate::probe::{Probe, Seen};
+
+/// The first looks are spread over at most this long, so that a start does not open every socket at once.
+const SPREAD: Duration = Duration::from_millis(200);
+/// No configuration makes a check spin.
+const SHORTEST: Duration = Duration::from_millis(10);
+const SPREAD_STEP: Duration = Duration::from_millis(2);
+
+/// A check looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckEvent {
+    pub name: String,
+    pub observation: Observation,
+}
+
+/// Asks for looks out of turn, and ends them all. Dropping it ends them too.
+#[derive(Debug)]
+pub struct ChecksHandle {
+    nudges: BTreeMap<String, Arc<Notify>>,
+    tasks: JoinSet<()>,
+}
+
+impl ChecksHandle {
+    /// Lets one check look at once; `false` when there is none of that name.
+    ///
+    /// A look that is under way does not count: it may have begun before what the caller wants to see, so
+    /// another follows it.
+    pub fn probe_now(&self, name: &str) -> bool {
+        self.nudges.get(name).inspect(|n| n.notify_one()).is_some()
+    }
+
+    /// Lets every check look at once.
+    pub fn probe_all(&self) {
+        for nudge in self.nudges.values() {
+            nudge.notify_one();
+        }
+    }
+
+    /// Ends all checks; no event is sent after it returns.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Starts all checks. Each looks at once and then every `interval`, counted from start to start; the results
+/// go to `events`, and a full channel delays only the checks that wait for it.
+///
+/// Must be called within a tokio runtime.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the checks hold the only senders: the channel ends with them"
+)]
+pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHandle {
+    let mut handle = ChecksHandle { nudges: BTreeMap::new(), tasks: JoinSet::new() };
+    let step = SPREAD_STEP.min(SPREAD / u32::try_from(checks.len()).unwrap_or(u32::MAX).max(1));
+    let mut first = now();
+    for check in checks {
+        let nudge = Arc::new(Notify::new());
+        handle.nudges.insert(check.name.clone(), Arc::clone(&nudge));
+        let turn = Turn { name: check.name, probe: check.probe, first, nudge, events: events.clone() };
+        first += step;
+        match check.kind {
+            CheckKind::Http { url, status, body } => {
+                handle.tasks.spawn(turn.follow(HttpProbe::new(url, status, body)))
+            }
+            CheckKind::Path { path } => handle.tasks.spawn(turn.follow(PathProbe::new(path))),
+            CheckKind::Disk { path, warn_bytes, fail_bytes } => {
+                handle.tasks.spawn(turn.follow(DiskProbe::new(path, warn_bytes, fail_bytes)))
+            }
+        };
+    }
+    handle
+}
+
+/// One check's turn-taking.
+struct Turn {
+    name: String,
+    probe: steady_model::config::Probe,
+    first: Instant,
+    nudge: Arc<Notify>,
+    events: mpsc::Sender<CheckEvent>,
+}
+
+impl Turn {
+    async fn follow(self, mut probe: impl Probe) {
+        let mut next = self.first;
+        loop {
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.nudge.notified() => {}
+            }
+            let begun = now();
+            let seen = match timeout(self.probe.timeout, probe.look()).await {
+                Ok(seen) => seen,
+                Err(_) => probe.overdue(self.probe.timeout),
+            };
+            // A look longer than the interval is followed at once by the next, never by a burst.
+            next = (begun + self.probe.interval.max(SHORTEST)).max(now());
+            let observation = observation(seen, now().duration_since(begun));
+            debug!(check = self.name, status = ?observation.status, evidence = observation.evidence);
+            if self.events.send(CheckEvent { name: self.name.clone(), observation }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn observation(seen: Seen, took: Duration) -> Observation {
+    Observation {
+        status: seen.status,
+        evidence: seen.evidence,
+        fact: seen.fact,
+        at: steady_clock::now(),
+        took,
+        measure: seen.measure,
+    }
+}
+
+/// The runtime's own clock, which its timers and tests run on.
+#[expect(clippy::disallowed_methods, reason = "this is the adapter that keeps the checks' turns")]
+fn now() -> Instant {
+    Instant::now()
+}

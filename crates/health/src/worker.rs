@@ -1,0 +1,105 @@
+//! Blocking looks, each on a thread of its own.
+
+use std::thread;
+use std::time::Duration;
+
+use steady_model::check::Status;
+use steady_model::time::WallTime;
+use steady_model::words;
+use tokio::sync::oneshot;
+
+use crate::probe::Seen;
+
+/// Runs one check's blocking looks, at most one at a time.
+///
+/// A look at a hanging volume cannot be interrupted. It keeps its one thread until the volume answers, and no
+/// second one is started before. The threads are not the runtime's blocking pool: that has an end, and its
+/// shutdown would wait for the volume.
+pub struct Worker {
+    what: &'static str,
+    pending: Option<(WallTime, oneshot::Receiver<Seen>)>,
+}
+
+impl Worker {
+    /// `what` names the thread.
+    pub fn new(what: &'static str) -> Self {
+        Self { what, pending: None }
+    }
+
+    /// Looks, after an earlier look that still hangs has ended. Cancel-safe.
+    pub async fn look(&mut self, look: impl FnOnce() -> Seen + Send + 'static) -> Seen {
+        if self.pending.is_some() {
+            // What it saw is old news by now.
+            let _ = self.wait().await;
+        }
+        let (answer, receive) = oneshot::channel();
+        let started = thread::Builder::new().name(self.what.to_owned()).spawn(move || {
+            let _ = answer.send(look());
+        });
+        if let Err(source) = started {
+            return Seen::new(Status::Unknown, format!("no thread could be started to look: {source}"));
+        }
+        self.pending = Some((steady_clock::now().wall, receive));
+        self.wait().await
+    }
+
+    async fn wait(&mut self) -> Seen {
+        let Some((_, receive)) = &mut self.pending else {
+            return Seen::new(Status::Unknown, "nothing was looked at");
+        };
+        let seen =
+            receive.await.unwrap_or_else(|_| Seen::new(Status::Unknown, "the look ended without an answer"));
+        self.pending = None;
+        seen
+    }
+
+    pub fn overdue(&self, timeout: Duration) -> Seen {
+        let since =
+            self.pending.as_ref().map_or_else(String::new, |(t, _)| format!(", still waiting since {t:.0}"));
+        Seen::new(Status::Fail, format!("no answer from the volume within {}{since}", words::span(timeout)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(30);
+
+    #[tokio::test]
+    async fn a_hanging_look_keeps_one_thread_and_is_told_until_it_ends() {
+        let mut worker = Worker::new("test");
+        let (release, hang) = mpsc::channel::<()>();
+        let hanging = move || {
+            let _ = hang.recv();
+            Seen::new(Status::Pass, "old news")
+        };
+        timeout(SHORT, worker.look(hanging)).await.unwrap_err();
+        let since = worker.overdue(SHORT).evidence;
+        assert!(
+            since.starts_with("no answer from the volume within 30 ms, still waiting since 2"),
+            "{since}"
+        );
+
+        let (started, starts) = mpsc::channel();
+        for _ in 0..5 {
+            let started = started.clone();
+            let next = move || {
+                started.send(()).unwrap();
+                Seen::new(Status::Pass, "never seen")
+            };
+            timeout(SHORT, worker.look(next)).await.unwrap_err();
+        }
+        assert!(starts.try_recv().is_err(), "a second look was started beside the hanging one");
+        assert_eq!(worker.overdue(SHORT).evidence, since);
+
+        release.send(()).unwrap();
+        let seen = worker.look(|| Seen::new(Status::Pass, "new")).await;
+        assert_eq!(seen.evidence, "new");
+        assert!(!worker.overdue(SHORT).evidence.contains("still waiting"));
+    }
+}
