@@ -1,4 +1,11 @@
 //! The client against a real HTTP server on a real Unix socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 use std::pin::pin;

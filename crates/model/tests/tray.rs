@@ -1,4 +1,11 @@
 //! What the tray says in each state, word for word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::Duration;
 
@@ -107,9 +114,9 @@ fn picture(model: &TrayModel) -> String {
     rows.extend(model.reasons.iter().map(|r| format!("{} -> {}", r.text, r.page)));
     rows.push(format!("{} -> {}", model.sync.text, model.sync.page));
     rows.push(format!("{} -> {}", model.backup.text, model.backup.page));
-    for command in
-        [&model.restart, &model.sync_now, &model.back_up, &model.restore, &model.open_panel, &model.quit]
-    {
+    let always =
+        [&model.restart, &model.sync_now, &model.back_up, &model.restore, &model.open_panel, &model.quit];
+    for command in model.start_agent.iter().chain(always) {
         rows.push(if command.enabled { command.label.to_owned() } else { format!("[{}]", command.label) });
     }
     rows.join("\n")
@@ -255,6 +262,7 @@ fn a_silent_agent_is_grey_offers_a_start_and_nothing_that_needs_it() {
     Sync: not known -> #/
     Backup: not known -> #/backups
     Start the agent
+    [Restart backend]
     [Sync now]
     [Back up now]
     [Restore…]

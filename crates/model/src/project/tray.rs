@@ -27,7 +27,8 @@ pub struct TrayModel {
     pub reasons: Vec<Row>,
     pub sync: Row,
     pub backup: Row,
-    /// `Start the agent` while there is none.
+    /// Only while there is no agent.
+    pub start_agent: Option<Command>,
     pub restart: Command,
     pub sync_now: Command,
     pub back_up: Command,
@@ -126,7 +127,8 @@ fn gone() -> TrayModel {
         reasons: Vec::new(),
         sync: Row::new("Sync: not known", "#/"),
         backup: Row::new("Backup: not known", "#/backups"),
-        restart: Command::new("Start the agent", Action::StartAgent, true),
+        start_agent: Some(Command::new("Start the agent", Action::StartAgent, true)),
+        restart: Command::new("Restart backend", Action::Restart, false),
         sync_now: Command::new("Sync now", Action::SyncNow, false),
         back_up: Command::new("Back up now", Action::BackUp, false),
         restore: Command::new("Restore…", Action::Restore, false),
@@ -147,6 +149,7 @@ fn present(snapshot: &Snapshot, now: WallTime) -> TrayModel {
         reasons: snapshot.verdict.reasons.iter().take(REASONS).map(|r| reason(r, snapshot.at, now)).collect(),
         sync: Row::new(&sync(&snapshot.jobs, snapshot.at, now), "#/"),
         backup: Row::new(&backup(&snapshot.backup), "#/backups"),
+        start_agent: None,
         restart: Command::new("Restart backend", Action::Restart, !snapshot.services.is_empty() && !swapping),
         sync_now: Command::new("Sync now", Action::SyncNow, !swapping && snapshot.jobs.iter().any(can_run)),
         back_up: Command::new(
