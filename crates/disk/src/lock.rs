@@ -1,5 +1,6 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -57,9 +58,33 @@ impl FileLock {
             }
             Err(TryLockError::Error(source)) => return Err(io_at(source)),
         }
-        let note = serde_json::to_vec(holder).map_err(|e| io_at(e.into()))?;
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&note)).map_err(io_at)?;
-        Ok(Self { file })
+        let mut lock = Self { file };
+        lock.name(holder).map_err(io_at)?;
+        Ok(lock)
+    }
+
+    /// Blocks its thread until whoever holds the lock has let go, and does not keep it.
+    pub fn wait_until_free(path: &Path) -> io::Result<()> {
+        match File::open(path) {
+            Ok(file) => file.lock(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes who holds it; people read it when they are refused.
+    pub fn name(&mut self, holder: &Holder) -> io::Result<()> {
+        let note = serde_json::to_vec(holder)?;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(&note)
+    }
+}
+
+/// For a child process to inherit: the lock then lives until the last copy of the descriptor is closed.
+impl AsFd for FileLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -201,6 +201,8 @@ mod tests {
         Answer { code, took: Duration::from_millis(3), body: Ok(body.as_bytes().to_vec()) }
     }
 
+    type Rules = &'static [(&'static str, &'static str)];
+
     fn rules(rules: &[(&str, &str)]) -> BTreeMap<String, String> {
         rules.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
@@ -209,7 +211,6 @@ mod tests {
     fn bodies_are_judged_by_every_rule() {
         let body =
             r#"{"status":"ok","vault":"missing","n":3,"up":true,"gone":null,"parts":[{"a.b":1},{"s":"x"}]}"#;
-        type Rules = &'static [(&'static str, &'static str)];
         let table: &[(Rules, Status, &str)] = &[
             (&[("status", "ok")], Status::Pass, r#"HTTP 200 in 3 ms, status "ok""#),
             (&[("n", "3"), ("up", "true")], Status::Pass, r#"HTTP 200 in 3 ms, n "3", up "true""#),

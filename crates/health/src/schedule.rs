@@ -1,7 +1,8 @@
 //! When each check looks: one small task per check, so that none waits for another.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use steady_model::check::Observation;
@@ -33,7 +34,7 @@ pub struct CheckEvent {
 #[derive(Debug)]
 pub struct ChecksHandle {
     nudges: BTreeMap<String, Arc<Notify>>,
-    tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl ChecksHandle {
@@ -53,8 +54,9 @@ impl ChecksHandle {
     }
 
     /// Ends all checks; no event is sent after it returns.
-    pub async fn shutdown(mut self) {
-        self.tasks.shutdown().await;
+    pub async fn shutdown(&self) {
+        let mut tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
     }
 }
 
@@ -67,25 +69,25 @@ impl ChecksHandle {
     reason = "the checks hold the only senders: the channel ends with them"
 )]
 pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHandle {
-    let mut handle = ChecksHandle { nudges: BTreeMap::new(), tasks: JoinSet::new() };
+    let (mut nudges, mut tasks) = (BTreeMap::new(), JoinSet::new());
     let step = SPREAD_STEP.min(SPREAD / u32::try_from(checks.len()).unwrap_or(u32::MAX).max(1));
     let mut first = now();
     for check in checks {
         let nudge = Arc::new(Notify::new());
-        handle.nudges.insert(check.name.clone(), Arc::clone(&nudge));
+        nudges.insert(check.name.clone(), Arc::clone(&nudge));
         let turn = Turn { name: check.name, probe: check.probe, first, nudge, events: events.clone() };
         first += step;
         match check.kind {
             CheckKind::Http { url, status, body } => {
-                handle.tasks.spawn(turn.follow(HttpProbe::new(url, status, body)))
+                tasks.spawn(turn.follow(HttpProbe::new(url, status, body)))
             }
-            CheckKind::Path { path } => handle.tasks.spawn(turn.follow(PathProbe::new(path))),
+            CheckKind::Path { path } => tasks.spawn(turn.follow(PathProbe::new(path))),
             CheckKind::Disk { path, warn_bytes, fail_bytes } => {
-                handle.tasks.spawn(turn.follow(DiskProbe::new(path, warn_bytes, fail_bytes)))
+                tasks.spawn(turn.follow(DiskProbe::new(path, warn_bytes, fail_bytes)))
             }
         };
     }
-    handle
+    ChecksHandle { nudges, tasks: Mutex::new(tasks) }
 }
 
 /// One check's turn-taking.

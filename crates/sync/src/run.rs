@@ -1,0 +1,128 @@
+//! One run of a job: locked, started, followed, judged, recorded.
+
+use std::sync::Arc;
+
+use steady_disk::{FileLock, Holder};
+use steady_model::config::Job;
+use steady_model::job::{Outcome, RunRecord, judge_run};
+use steady_model::marker::Markers;
+use steady_model::process::Exit;
+use steady_model::time::{Now, WallTime};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tracing::{error, info};
+use ulid::Ulid;
+
+use crate::error::{RunRefused, SyncError};
+use crate::history::{Entry, History};
+use crate::markers;
+use crate::process::{Ended, Ending, Process, SpawnError};
+
+/// A run that holds the lock, and whose process was started or could not be.
+pub struct Begun {
+    pub id: String,
+    pub at: Now,
+    lock: FileLock,
+    process: Result<Process, SpawnError>,
+}
+
+/// What a run leaves.
+pub struct Done {
+    pub record: RunRecord,
+    /// As they lie on disk after it.
+    pub markers: Markers,
+}
+
+/// Takes the lock and starts the process. Blocks; must be called within a tokio runtime.
+pub fn begin(job: &Job, history: &History) -> Result<Begun, RunRefused> {
+    let command = job.command.as_ref().ok_or_else(|| RunRefused::NotOurs { job: job.name.clone() })?;
+    let at = steady_clock::now();
+    let mut holder =
+        Holder { pid: std::process::id(), what: job.name.clone(), since: format!("{:.0}", at.wall) };
+    let mut lock = FileLock::try_acquire(&job.lock, &holder)?;
+    let id = Ulid::generate().to_string();
+    if let Err(e) = history.append(Entry::Started { run: id.clone(), at: at.wall }) {
+        // Better an unrecorded sync than none.
+        error!(job = job.name, "{e}");
+    }
+    let process = Process::spawn(job, command, &lock);
+    if let Ok(process) = &process {
+        info!(job = job.name, run = id, pid = process.pid(), "started");
+        holder.pid = process.pid();
+        // The note is only for people.
+        let _ = lock.name(&holder);
+    }
+    Ok(Begun { id, at, lock, process })
+}
+
+impl Begun {
+    /// Follows the run to its end. `stop` ends it early.
+    pub async fn finish(self, job: Arc<Job>, history: History, stop: oneshot::Receiver<()>) -> Option<Done> {
+        let (outcome, ended) = match self.process {
+            Ok(process) => {
+                let ended = process.follow(job.timeout, stop).await;
+                (judge(&ended), Some(ended))
+            }
+            Err(e) => (Outcome::Failed { why: e.to_string() }, None),
+        };
+        let (exit, output) = ended.map_or_else(Default::default, |e| (e.exit, e.output));
+        let record = RunRecord {
+            id: self.id,
+            job: job.name.clone(),
+            started: self.at.wall,
+            ended: steady_clock::now().wall,
+            outcome,
+            exit,
+            milestones: output.milestones,
+            tail: output.tail.into(),
+        };
+        let lock = self.lock;
+        spawn_blocking(move || {
+            let done = keep(&job, &history, record);
+            drop(lock);
+            done
+        })
+        .await
+        .ok()
+    }
+}
+
+fn judge(ended: &Ended) -> Outcome {
+    match ended.ending {
+        Ending::TimedOut => Outcome::TimedOut,
+        Ending::Stopped => Outcome::Killed,
+        Ending::ByItself => {
+            let tail: Vec<String> = ended.output.tail.iter().cloned().collect();
+            judge_run(ended.exit.unwrap_or(Exit::Unobserved), &ended.output.milestones, &tail)
+        }
+    }
+}
+
+/// Records a run that an earlier agent started and did not see to its end. Blocks.
+pub fn keep_orphan(job: &Job, history: &History, run: String, started: WallTime) -> Done {
+    let record = RunRecord {
+        id: run,
+        job: job.name.clone(),
+        started,
+        ended: steady_clock::now().wall,
+        outcome: Outcome::Failed {
+            why: "Steady itself ended during the run, so what came of it is not known".to_owned(),
+        },
+        exit: Some(Exit::Unobserved),
+        milestones: Vec::new(),
+        tail: Vec::new(),
+    };
+    keep(job, history, record)
+}
+
+/// The record comes first: a crash in between leaves an older success marker, never a success without a record.
+fn keep(job: &Job, history: &History, record: RunRecord) -> Done {
+    info!(job = job.name, run = record.id, why = record.outcome.why(), "{}", record.outcome.word());
+    if let Err(e) = history.append(Entry::Finished { record: record.clone() }) {
+        error!(job = job.name, "{e}");
+    }
+    if let Err(source) = markers::write(&job.markers, &record) {
+        error!("{}", SyncError::Marker { job: job.name.clone(), source });
+    }
+    Done { record, markers: markers::read(&job.markers) }
+}
