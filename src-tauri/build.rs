@@ -1,9 +1,6 @@
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Only what is listed here can be named in a capability; everything else is refused.
     let commands = tauri_build::AppManifest::new().commands(&["request", "events", "start_agent"]);
     let attributes = tauri_build::Attributes::new().app_manifest(commands);
-    if let Err(error) = tauri_build::try_build(attributes) {
-        eprintln!("{error:#}");
-        std::process::exit(1);
-    }
+    Ok(tauri_build::try_build(attributes)?)
 }

@@ -6,8 +6,12 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "steady-app", version)]
 pub struct Args {
-    /// The agent's home [default: $STEADY_HOME, else the per-user state folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "The agent's home [default: $STEADY_HOME, else the per-user state folder]"
+    )]
     pub home: Option<PathBuf>,
     #[command(subcommand)]
     pub mode: Option<Mode>,

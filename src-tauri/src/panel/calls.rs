@@ -1,4 +1,5 @@
 //! What the panel's page may ask of this process; `capabilities/panel.json` names the same three.
+#![expect(clippy::unreachable, reason = "in what Tauri's macro makes of an async command")]
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;

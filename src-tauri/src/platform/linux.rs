@@ -5,7 +5,7 @@ use tauri::{App, Wry};
 use crate::error::AppError;
 use crate::tray::icon;
 
-/// StatusNotifierItem tells of a left click and cannot open the menu; hosts open it with the right button.
+/// A `StatusNotifierItem` tells of a left click and cannot open the menu; hosts open it with the right button.
 pub const CLICK_OPENS_PANEL: bool = true;
 
 /// Asked before Tauri is: it would panic.

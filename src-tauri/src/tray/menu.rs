@@ -37,7 +37,7 @@ const SYNC: &str = "sync";
 const BACKUP: &str = "backup";
 
 impl Rows {
-    pub fn new(app: &AppHandle, model: TrayModel) -> tauri::Result<Self> {
+    pub fn new(app: &AppHandle, model: &TrayModel) -> tauri::Result<Self> {
         let row = |id: &str, text: &str| MenuItem::with_id(app, id, literal(text), true, None::<&str>);
         let reasons = (0..REASONS).map(reason_id);
         let optional = [NOTICE.to_owned(), START.to_owned()]
@@ -48,20 +48,20 @@ impl Rows {
         let sentence = row(SENTENCE, &model.sentence)?;
         let sync = row(SYNC, &model.sync.text)?;
         let backup = row(BACKUP, &model.backup.text)?;
-        let commands = ordered(&model)
+        let commands = ordered(model)
             .iter()
             .map(|c| MenuItem::with_id(app, id(c.action), c.label, c.enabled, None::<&str>))
             .collect::<tauri::Result<Vec<_>>>()?;
         let menu = Menu::new(app)?;
         menu.append_items(&[&sentence, &sync, &backup])?;
-        for (command, item) in ordered(&model).iter().zip(&commands) {
+        for (command, item) in ordered(model).iter().zip(&commands) {
             if matches!(command.action, Action::Restart | Action::OpenPanel | Action::Quit) {
                 menu.append(&PredefinedMenuItem::separator(app)?)?;
             }
             menu.append(item)?;
         }
         let mut rows = Self { menu, sentence, optional, sync, backup, commands, drawn: model.clone() };
-        rows.draw_optional(&model)?;
+        rows.draw_optional(model)?;
         Ok(rows)
     }
 

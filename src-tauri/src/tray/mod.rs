@@ -91,7 +91,7 @@ fn begin(app: &App, home: &Path, client: Client) -> Result<(), AppError> {
 /// Grey, until the agent has said something.
 fn make(app: &AppHandle) -> tauri::Result<Surface> {
     let model = tray(None, steady_clock::now().wall);
-    let rows = Rows::new(app, model.clone())?;
+    let rows = Rows::new(app, &model)?;
     // Linux hosts show no icon without a menu.
     let icon = TrayIconBuilder::with_id("steady")
         .icon(icon::image(model.icon))
