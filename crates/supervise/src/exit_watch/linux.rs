@@ -1,0 +1,25 @@
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A pidfd: readable once the process has ended, before anybody reaped it.
+pub struct ExitWatch(AsyncFd<OwnedFd>);
+
+impl ExitWatch {
+    /// `None` when there is no such process.
+    pub fn open(pid: Pid) -> io::Result<Option<Self>> {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Ok(Some(Self(AsyncFd::register_with_interest(fd, Interest::READABLE)?))),
+            Err(Errno::SRCH) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    pub async fn gone(&self) -> io::Result<()> {
+        self.0.readable().await.map(drop)
+    }
+}

@@ -1,0 +1,30 @@
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::libc::timespec;
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
+use rustix::process::Pid;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A kqueue of its own with one `EVFILT_PROC`: readable once the process has ended.
+pub struct ExitWatch(AsyncFd<OwnedFd>);
+
+impl ExitWatch {
+    /// `None` when there is no such process.
+    pub fn open(pid: Pid) -> io::Result<Option<Self>> {
+        let queue = Kqueue::new()?;
+        let ident = usize::try_from(pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
+        let exit = KEvent::new(ident, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, FilterFlag::NOTE_EXIT, 0, 0);
+        match queue.kevent(&[exit], &mut [], Some(timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) => Ok(Some(Self(AsyncFd::register_with_interest(queue.into(), Interest::READABLE)?))),
+            Err(Errno::ESRCH) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    pub async fn gone(&self) -> io::Result<()> {
+        self.0.readable().await.map(drop)
+    }
+}

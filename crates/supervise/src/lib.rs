@@ -1,0 +1,63 @@
+//! Services as real processes: the adapter around `steady_model::service::step`.
+//!
+//! Owns the child processes, their groups, ports and journals; one task per service owns one of each. Must
+//! never signal a process whose identity it cannot prove (pid and start time of the leader; for what a dead
+//! leader left behind, the group and the mark in the environment), never run two copies of a service, never
+//! decide anything that `step` decides, and never touch a client of a port.
+//!
+//! What an agent that is killed leaves behind is enough for the next one: the child runs on, its output is a
+//! FIFO that nobody's death breaks, the journal names it, and its environment carries a mark
+//! (`STEADY_SERVICE`, `STEADY_HOME`) for the moment between the spawn and the journal.
+
+mod actor;
+mod adopt;
+mod environment;
+mod error;
+mod exit_watch;
+mod handle;
+mod journal;
+mod port;
+mod process_info;
+mod ready;
+mod sink_keeper;
+mod spawn;
+mod stop;
+mod tasks;
+mod timer;
+
+use std::path::PathBuf;
+
+use steady_logs::SinkClient;
+use steady_model::config::Service;
+use steady_model::service::Lifecycle;
+use tokio::sync::{mpsc, watch};
+
+pub use error::SuperviseError;
+pub use handle::ServiceHandle;
+pub use sink_keeper::keep_sink;
+
+/// What a service needs from the agent.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Steady's home: gets `journal/`, `fifo/` and `logs/<service>/`.
+    pub home: PathBuf,
+    pub sink: SinkClient,
+}
+
+/// A service's lifecycle after a step that changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceEvent {
+    pub name: String,
+    pub lifecycle: Lifecycle,
+}
+
+/// Takes a service into care: takes its running process back, or starts it. Needs a tokio runtime.
+///
+/// The agent must read `events`, or the service waits for it.
+pub fn supervise(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>) -> ServiceHandle {
+    let (commands, inbox) = mpsc::channel(handle::COMMANDS_WAITING);
+    let (shown, lifecycle) = watch::channel(Lifecycle::default());
+    let handle = ServiceHandle::new(&spec.name, commands, lifecycle);
+    tokio::spawn(actor::Actor::new(spec, deps, events, shown).run(inbox));
+    handle
+}

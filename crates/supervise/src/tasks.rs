@@ -1,0 +1,58 @@
+//! What a service's actor has running beside itself. Dropping a task ends it.
+
+use std::future::Future;
+
+use steady_model::process::ProcessId;
+use steady_model::service::Input;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+#[derive(Debug)]
+pub struct Task(AbortHandle);
+
+impl Task {
+    pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(work).abort_handle())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a task found out, and about what: the actor may have gone on meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub about: About,
+    pub news: News,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Process(ProcessId),
+    /// The stranger on the port.
+    Port,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The leader has ended; its status is still to be read.
+    Ended,
+    Feed(Input),
+}
+
+#[derive(Debug, Default)]
+pub struct Tasks {
+    pub exit: Option<Task>,
+    pub readiness: Option<Task>,
+    pub proof: Option<Task>,
+    pub stranger: Option<Task>,
+    pub output: Option<Task>,
+}
+
+/// Sends one finding to the actor; nobody hears it when the actor is gone.
+pub async fn tell(found: mpsc::Sender<Found>, about: About, news: News) {
+    let _ = found.send(Found { about, news }).await;
+}
