@@ -6,6 +6,7 @@ use steady_disk::{DiskError, LockError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "the window server speaks for itself there"))]
     #[error(
         "there is no display to show the icon on ({why}); `steady status --watch` shows the same in a terminal"
     )]
