@@ -1,6 +1,8 @@
 // Pictures of every page in every state, to look at: `npm run build && npm run shots`, then open shots/.
-// Fails on a console error, so that a breach of the content security policy does not pass unseen.
+// Fails on a console error (a breach of the content security policy is one), on what axe-core finds wrong, and on
+// a page that scrolls sideways.
 import { mkdirSync } from 'node:fs';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { startPreview } from './preview.mjs';
 
@@ -49,6 +51,9 @@ async function open(width, colorScheme, state, hash) {
 async function shot(page, name) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
   if (wide) errors.push(`${name}: scrolls sideways`);
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  for (const { id, nodes } of violations) errors.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
   await page.screenshot({ path: `${OUT}/${name}.png`, fullPage: true });
 }
 
