@@ -1,0 +1,247 @@
+//! Promises of runs: what a job is given, how its end is told, and that nothing of it stays behind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(clippy::disallowed_methods, reason = "the tests measure in real time")]
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::{LIMIT, Place, alive, wait_for_text, wait_until};
+use steady_disk::{FileLock, Holder};
+use steady_model::job::Outcome;
+use steady_model::marker::Marker;
+use steady_model::process::Exit;
+use steady_sync::{RunRefused, SyncEvent};
+
+#[tokio::test]
+async fn a_good_run_is_told_from_start_to_end_and_leaves_its_marker_and_record() {
+    let place = Place::new();
+    let mut job = place.start(place.job("echo one; echo '{\"event\":\"sync_complete\"}' >&2"));
+    assert!(matches!(job.next().await, SyncEvent::History { runs, .. } if runs.is_empty()));
+    assert!(
+        matches!(job.next().await, SyncEvent::Markers { markers, .. } if markers.completed == Marker::Absent)
+    );
+    let id = job.handle.run_now().await.unwrap();
+    assert!(matches!(job.next().await, SyncEvent::Started { run, .. } if run == id));
+    let SyncEvent::Markers { markers, .. } = job.next().await else {
+        panic!("markers come before the record")
+    };
+    let SyncEvent::Finished { record, .. } = job.next().await else { panic!("then the record") };
+    assert_eq!(
+        (record.id.as_str(), &record.outcome, record.exit),
+        (id.as_str(), &Outcome::Succeeded, Some(Exit::Code(0)))
+    );
+    assert_eq!(record.tail, ["one", r#"{"event":"sync_complete"}"#]);
+    assert_eq!(record.milestones[0].event, "sync_complete");
+    let Marker::At { at, .. } = markers.completed else { panic!("{markers:?}") };
+    assert_eq!(at.0.as_microsecond(), record.ended.0.as_microsecond());
+    assert_eq!(place.text("data/.sync_completed").len(), "2026-02-24T21:00:03.000120".len());
+
+    let mut again = place.start(place.job("true"));
+    assert!(matches!(again.next().await, SyncEvent::History { runs, .. } if runs == [record]));
+}
+
+#[tokio::test]
+async fn a_job_gets_its_directory_its_environment_and_nothing_else() {
+    let place = Place::new();
+    let mut spec = place.job("pwd; cat; env | cut -d= -f1; echo $STEADY_JOB $VAULT");
+    spec.env.insert("VAULT".to_owned(), "there".to_owned());
+    let mut job = place.start(spec);
+    let record = job.run().await;
+    let work = place.at("work").canonicalize().unwrap();
+    assert_eq!(fs::canonicalize(&record.tail[0]).unwrap(), work);
+    assert_eq!(record.tail.last().unwrap(), "daily-sync there");
+    let known =
+        ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "STEADY_JOB", "VAULT"];
+    let shell = ["PWD", "OLDPWD", "SHLVL", "_"];
+    for name in &record.tail[1..record.tail.len() - 1] {
+        assert!(
+            known.contains(&name.as_str()) || shell.contains(&name.as_str()),
+            "{name} leaked into the job"
+        );
+    }
+    assert!(record.tail.contains(&"PATH".to_owned()));
+}
+
+#[tokio::test]
+async fn every_bad_end_writes_the_failure_marker_and_never_the_success() {
+    for (script, outcome, marker) in [
+        (
+            "echo boom; exit 3",
+            Outcome::Failed { why: "exit code 3: boom".into() },
+            "failed: exit code 3: boom",
+        ),
+        ("kill -9 $$", Outcome::Killed, "killed"),
+        (
+            r#"echo '2026-02-24 21:00:03 [INFO] x: {"event":"extraction_complete","summary":"Extracted 0, failed 1"}'"#,
+            Outcome::Partial { why: "extraction_complete: Extracted 0, failed 1".into() },
+            "partial: extraction_complete: Extracted 0, failed 1",
+        ),
+    ] {
+        let place = Place::new();
+        let record = place.start(place.job(script)).run().await;
+        assert_eq!(record.outcome, outcome);
+        let text = place.text("data/.sync_failed");
+        assert!(text.ends_with(&format!(": {marker}")), "{text}");
+        assert!(!place.at("data/.sync_completed").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_is_missing_is_a_failed_run_with_the_reason() {
+    let place = Place::new();
+    let mut spec = place.job("");
+    spec.command = Some(vec!["no-such-program-at-all".to_owned()]);
+    let record = place.start(spec).run().await;
+    let why = record.outcome.why().unwrap();
+    assert!(why.contains("the program no-such-program-at-all is neither in PATH"), "{why}");
+    assert!(place.text("data/.sync_failed").contains(why));
+
+    let mut spec = place.job("true");
+    spec.cwd = place.at("gone");
+    let record = place.start(spec).run().await;
+    let why = record.outcome.why().unwrap();
+    assert!(why.contains("cannot start /bin/sh in ") && why.contains("/gone"), "{why}");
+}
+
+#[tokio::test]
+async fn a_job_that_ignores_term_is_killed_after_the_grace_with_its_grandchildren() {
+    let place = Place::new();
+    let script = "trap '' TERM; (trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > grandchild; while :; do sleep 1; done') & \
+                  echo $$ > leader; while :; do sleep 1; done";
+    let mut spec = place.job(script);
+    spec.timeout = Duration::from_millis(500);
+    let mut job = place.start(spec);
+    let begun = Instant::now();
+    let record = job.run().await;
+    let took = begun.elapsed();
+    assert_eq!((record.outcome, record.exit), (Outcome::TimedOut, Some(Exit::Signal(9))));
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(20), "{took:?}");
+    for who in ["leader", "grandchild"] {
+        let pid = wait_for_text(&place.at("work").join(who));
+        wait_until(&format!("the {who} is gone"), || !alive(&pid));
+    }
+    assert!(place.text("data/.sync_failed").ends_with(": timed out"));
+}
+
+#[tokio::test]
+async fn a_job_that_obeys_term_ends_at_its_timeout() {
+    let place = Place::new();
+    let mut spec = place.job("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done");
+    spec.timeout = Duration::from_millis(300);
+    let begun = Instant::now();
+    let record = place.start(spec).run().await;
+    assert_eq!(record.outcome, Outcome::TimedOut, "an exit code of 0 after TERM is no success");
+    assert_eq!(record.tail.last().unwrap(), "bye", "its last words are lost");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test]
+async fn what_a_job_leaves_running_in_its_group_ends_with_it() {
+    let place = Place::new();
+    let mut job =
+        place.start(place.job("sh -c 'echo $$ > left; exec sleep 600' & while ! [ -s left ]; do :; done"));
+    let begun = Instant::now();
+    assert_eq!(job.run().await.outcome, Outcome::Succeeded);
+    assert!(begun.elapsed() < Duration::from_secs(8), "the run waited for what it left");
+    let pid = wait_for_text(&place.at("work/left"));
+    wait_until("the left process is gone", || !alive(&pid));
+}
+
+#[tokio::test]
+async fn a_second_run_is_refused_with_who_runs_since_when() {
+    let place = Place::new();
+    let mut job = place.start(place.job("while ! [ -e go ]; do sleep 0.02; done"));
+    let id = job.handle.run_now().await.unwrap();
+    let refused = job.handle.run_now().await.unwrap_err();
+    assert!(matches!(&refused, RunRefused::AlreadyRunning { run, .. } if *run == id), "{refused}");
+    assert!(job.handle.pause().await.is_err(), "the job was said to be at rest");
+    fs::write(place.at("work/go"), "").unwrap();
+    assert_eq!(job.finished().await.outcome, Outcome::Succeeded);
+    job.run().await;
+}
+
+#[tokio::test]
+async fn a_lock_held_by_another_program_refuses_the_run_and_names_it() {
+    let place = Place::new();
+    let mut job = place.start(place.job("true"));
+    let holder = Holder { pid: 4711, what: "make reindex".into(), since: "2026-02-24T20:00:00Z".into() };
+    let lock = FileLock::try_acquire(&place.at("data/.sync_lock"), &holder).unwrap();
+    let refused = job.handle.run_now().await.unwrap_err().to_string();
+    assert!(refused.contains("make reindex (pid 4711, since 2026-02-24T20:00:00Z)"), "{refused}");
+    assert!(!place.at("home/runs").exists(), "a refused run left a record");
+    drop(lock);
+    assert_eq!(job.run().await.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
+async fn a_job_that_runs_elsewhere_is_followed_and_not_started() {
+    let place = Place::new();
+    let mut spec = place.job("");
+    spec.command = None;
+    spec.every = Some(Duration::from_millis(10));
+    let mut job = place.start(spec);
+    assert!(matches!(job.handle.run_now().await, Err(RunRefused::NotOurs { .. })));
+    fs::write(place.at("data/.sync_completed"), "2026-02-24T21:00:03").unwrap();
+    loop {
+        match job.next().await {
+            SyncEvent::Markers { markers, .. } if markers.completed != Marker::Absent => break,
+            SyncEvent::Started { .. } | SyncEvent::Next { .. } => panic!("it was scheduled"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn shutdown_stops_the_run_and_records_it() {
+    let place = Place::new();
+    let mut job = place.start(place.job("echo $$ > leader; exec sleep 600"));
+    job.handle.run_now().await.unwrap();
+    let pid = wait_for_text(&place.at("work/leader"));
+    tokio::time::timeout(LIMIT, job.handle.shutdown()).await.unwrap();
+    wait_until("the job is gone", || !alive(&pid));
+    assert_eq!(job.finished().await.outcome, Outcome::Killed);
+    assert!(matches!(job.handle.run_now().await, Err(RunRefused::Ending { .. })));
+}
+
+#[tokio::test]
+async fn a_paused_job_starts_nothing_until_it_is_resumed() {
+    let place = Place::new();
+    let mut job = place.start(place.job("true"));
+    job.handle.pause().await.unwrap();
+    assert!(matches!(job.handle.run_now().await, Err(RunRefused::Paused { .. })));
+    job.handle.resume().await;
+    assert_eq!(job.run().await.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
+async fn the_schedule_runs_a_job_that_never_ran_after_the_settle_and_tells_the_next() {
+    let place = Place::new();
+    let mut spec = place.job("true");
+    spec.every = Some(Duration::from_secs(3600));
+    let begun = Instant::now();
+    let mut job = place.start(spec);
+    let (mut started, mut next) = (None, None);
+    loop {
+        match job.next().await {
+            SyncEvent::Started { at, .. } => started = Some((at.wall, begun.elapsed())),
+            SyncEvent::Next { at, .. } => next = at,
+            SyncEvent::Finished { record, .. } => {
+                assert_eq!(record.outcome, Outcome::Succeeded);
+                break;
+            }
+            _ => {}
+        }
+    }
+    let (at, waited) = started.unwrap();
+    assert!(waited >= Duration::from_secs(9), "it did not let the services come up: {waited:?}");
+    assert_eq!(next, Some(at.after(Duration::from_secs(3600))));
+}
