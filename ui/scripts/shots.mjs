@@ -53,7 +53,8 @@ async function shot(page, name) {
   if (wide) errors.push(`${name}: scrolls sideways`);
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
-  for (const { id, nodes } of violations) errors.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
+  for (const { id, nodes } of violations)
+    errors.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
   await page.screenshot({ path: `${OUT}/${name}.png`, fullPage: true });
 }
 
