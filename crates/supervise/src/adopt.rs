@@ -1,39 +1,32 @@
 //! What an earlier agent left running. Blocking.
 
-use std::ffi::OsString;
-
-use steady_model::config::Service;
-
 use crate::environment::Mark;
 use crate::error::SuperviseError;
-use crate::journal::{Entry, Journal};
+use crate::journal::Entry;
 use crate::process_info::{self, Seen};
 use crate::stop::Group;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Earlier {
     Nothing,
-    /// The service itself, as it was.
-    Running(Seen),
+    /// The service itself, as it was; `unwritten` is its run when the journal does not have it.
+    Running {
+        process: Seen,
+        unwritten: Option<u64>,
+    },
     /// Its leader is dead, its group is not: to be swept before a new start.
     Orphans(Group),
 }
 
 /// Looks for the service in its journal, then by its mark among all processes.
-pub fn find(spec: &Service, mark: &Mark, journal: &Journal) -> Earlier {
-    let earlier = match journal.read() {
-        Ok(Some(entry)) => from_journal(&entry, mark),
-        Ok(None) => Earlier::Nothing,
-        Err(e) => {
-            // The mark finds what it would have named.
-            tracing::warn!(service = spec.name, "{e}");
-            Earlier::Nothing
-        }
-    };
-    match earlier {
-        Earlier::Nothing => by_mark(spec, mark).map_or(Earlier::Nothing, Earlier::Running),
-        found => found,
+pub fn find(entry: Option<&Entry>, mark: &Mark) -> Earlier {
+    let earlier = entry.map_or(Earlier::Nothing, |entry| from_journal(entry, mark));
+    if earlier != Earlier::Nothing {
+        return earlier;
     }
+    let last_run = entry.map_or(0, |entry| entry.run);
+    by_mark(mark, last_run)
+        .map_or(Earlier::Nothing, |(process, run)| Earlier::Running { process, unwritten: Some(run) })
 }
 
 fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
@@ -45,12 +38,12 @@ fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
         && seen.alive
         && seen.group == seen.id.pid
     {
-        return Earlier::Running(seen);
+        return Earlier::Running { process: seen, unwritten: None };
     }
     let group = Group::of(entry.process.clone());
     // The group's number may have been given away twice since: only the mark proves that these are ours.
     match group.members() {
-        Ok(left) if !left.is_empty() && left.iter().all(|seen| mark.is_on(seen.id.pid)) => {
+        Ok(left) if !left.is_empty() && left.iter().all(|seen| mark.run_of(seen.id.pid).is_some()) => {
             Earlier::Orphans(group)
         }
         Ok(left) => {
@@ -66,24 +59,18 @@ fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
     }
 }
 
-/// The child of an agent that was killed between the spawn and the journal.
+/// The child of an agent that was killed between the spawn and the journal, and its run.
 ///
-/// Descendants carry the mark too: the service is the oldest that leads a group and runs its command.
-fn by_mark(spec: &Service, mark: &Mark) -> Option<Seen> {
+/// Descendants carry the mark too, and may lead groups of their own. Those of a journalled run are told by
+/// its number; within a newer run the service is the oldest.
+fn by_mark(mark: &Mark, last_run: u64) -> Option<(Seen, u64)> {
     let mut leaders = process_info::all().ok()?;
     leaders.retain(|seen| seen.alive && seen.group == seen.id.pid);
-    leaders.sort_by_key(|seen| seen.id.started);
-    leaders.into_iter().find(|seen| runs(&spec.command, seen.id.pid) && mark.is_on(seen.id.pid))
-}
-
-/// A script's interpreter comes before its path, so the end of the arguments decides.
-fn runs(command: &[String], pid: u32) -> bool {
-    let (Some(argv), Some((program, args))) = (process_info::argv(pid), command.split_first()) else {
-        return false;
-    };
-    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-    let Some(start) = argv.strip_suffix(args.as_slice()) else { return false };
-    start.last().is_some_and(|last| last.to_string_lossy().ends_with(program.trim_start_matches("./")))
+    leaders.sort_by_key(|seen| (seen.id.started, seen.id.pid));
+    leaders.into_iter().find_map(|seen| {
+        let run = mark.run_of(seen.id.pid).filter(|run| *run > last_run)?;
+        Some((seen, run))
+    })
 }
 
 /// Makes the errors of a journal known without stopping for them.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::process_info;
@@ -9,6 +10,8 @@ use crate::process_info;
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR"];
 const SERVICE: &str = "STEADY_SERVICE";
 const HOME: &str = "STEADY_HOME";
+/// Counts the spawns of a service.
+const RUN: &str = "STEADY_RUN";
 
 /// What tells a service's processes from all others, also when their leader is dead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,28 +25,36 @@ impl Mark {
         Self { service: service.to_owned(), home: home.into() }
     }
 
-    /// Whether a process carries this mark. `false` also when the system hides its environment.
+    /// The run that a process carrying this mark belongs to. `None` also when the system hides its
+    /// environment.
     ///
     /// Descendants inherit it: it says *ours*, not *the service itself*.
-    pub fn is_on(&self, pid: u32) -> bool {
-        let Some(environment) = process_info::environment(pid) else { return false };
-        self.vars().iter().all(|(name, value)| {
-            let mut var = OsString::from(name);
-            var.push("=");
-            var.push(value);
-            environment.contains(&var)
-        })
-    }
-
-    fn vars(&self) -> [(&'static str, OsString); 2] {
-        [(SERVICE, self.service.clone().into()), (HOME, self.home.clone())]
+    pub fn run_of(&self, pid: u32) -> Option<u64> {
+        let environment = process_info::environment(pid)?;
+        let value = |name: &str| {
+            environment
+                .iter()
+                .find_map(|var| var.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        };
+        if value(SERVICE)? != self.service.as_bytes() || value(HOME)? != self.home.as_bytes() {
+            return None;
+        }
+        std::str::from_utf8(value(RUN)?).ok()?.parse().ok()
     }
 }
 
 /// The whole environment of a service; what is configured wins over what is inherited, the mark over both.
-pub fn environment(configured: &BTreeMap<String, String>, mark: &Mark) -> BTreeMap<OsString, OsString> {
+pub fn environment(
+    configured: &BTreeMap<String, String>,
+    mark: &Mark,
+    run: u64,
+) -> BTreeMap<OsString, OsString> {
     let inherited = INHERITED.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let configured = configured.iter().map(|(name, value)| (name.into(), value.into()));
-    let mark = mark.vars().into_iter().map(|(name, value)| (name.into(), value));
+    let mark = [
+        (SERVICE.into(), mark.service.clone().into()),
+        (HOME.into(), mark.home.clone()),
+        (RUN.into(), run.to_string().into()),
+    ];
     inherited.chain(configured).chain(mark).collect()
 }

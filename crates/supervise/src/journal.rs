@@ -1,13 +1,16 @@
 //! What the next agent must know of a running service.
 //!
 //! Crash order: the child is spawned, then its entry is written. An agent killed between the two leaves a
-//! child without an entry, or beside the entry of its predecessor; `adopt` finds it by its mark.
+//! child without an entry, or beside the entry of its predecessor; `adopt` finds it by its mark, whose run
+//! is newer than the entry's. An entry is never removed: it names a process that can be checked, and its run
+//! tells the descendants of the past from a service that is not written down yet.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use steady_model::config::Service;
 use steady_model::process::ProcessId;
 use steady_model::time::WallTime;
 
@@ -23,6 +26,8 @@ pub struct Entry {
     pub boot_id: String,
     /// The leader of the process group; the group has its pid.
     pub process: ProcessId,
+    /// Counts the spawns of this service in this home.
+    pub run: u64,
     pub exe: PathBuf,
     pub port: Option<u16>,
     pub spawned: WallTime,
@@ -59,14 +64,6 @@ impl Journal {
         Ok(steady_disk::write_atomic(&self.path, &bytes, 0o600)?)
     }
 
-    /// Nothing of the service runs any more.
-    pub fn clear(&self) -> Result<(), SuperviseError> {
-        match fs::remove_file(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.io("remove the journal", e)),
-            _ => Ok(()),
-        }
-    }
-
     fn io(&self, action: &'static str, source: io::Error) -> SuperviseError {
         SuperviseError::Io { action, path: self.path.clone(), source }
     }
@@ -77,9 +74,17 @@ impl Journal {
 }
 
 impl Entry {
-    pub fn new(service: &str, boot_id: String, process: ProcessId, exe: PathBuf, port: Option<u16>) -> Self {
-        let spawned = steady_clock::now().wall;
-        Self { version: VERSION, service: service.to_owned(), boot_id, process, exe, port, spawned }
+    pub fn new(spec: &Service, boot_id: String, process: ProcessId, run: u64, exe: PathBuf) -> Self {
+        Self {
+            version: VERSION,
+            service: spec.name.clone(),
+            boot_id,
+            process,
+            run,
+            exe,
+            port: spec.port,
+            spawned: steady_clock::now().wall,
+        }
     }
 }
 
@@ -89,7 +94,7 @@ mod tests {
 
     /// Version 1 as the first release wrote it.
     const V1: &str = r#"{"version":1,"service":"brain","boot_id":"8f2c","process":{"pid":4711,"started":99},
-        "exe":"/usr/bin/brain","port":8000,"spawned":"2026-11-22T09:15:30Z"}"#;
+        "run":3,"exe":"/usr/bin/brain","port":8000,"spawned":"2026-11-22T09:15:30Z"}"#;
 
     #[test]
     fn a_journal_of_version_1_is_understood_and_written_back_the_same() {
@@ -97,12 +102,9 @@ mod tests {
         let journal = Journal::of(dir.path(), "brain");
         assert_eq!(journal.read().unwrap(), None);
         let entry: Entry = serde_json::from_str(V1).unwrap();
-        assert_eq!((entry.process.pid, entry.port), (4711, Some(8000)));
+        assert_eq!((entry.process.pid, entry.run), (4711, 3));
         journal.write(&entry).unwrap();
         assert_eq!(journal.read().unwrap(), Some(entry));
-        journal.clear().unwrap();
-        journal.clear().unwrap();
-        assert_eq!(journal.read().unwrap(), None);
     }
 
     #[test]

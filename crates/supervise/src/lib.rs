@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use steady_logs::SinkClient;
 use steady_model::config::Service;
-use steady_model::service::Lifecycle;
+use steady_model::service::{Input, Lifecycle};
 use tokio::sync::{mpsc, watch};
 
 pub use error::SuperviseError;
@@ -55,9 +55,19 @@ pub struct ServiceEvent {
 ///
 /// The agent must read `events`, or the service waits for it.
 pub fn supervise(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>) -> ServiceHandle {
+    care(spec, deps, events, Input::Start)
+}
+
+/// The same, but what does not run already stays down until it is told to start: for an agent that first has
+/// to end an interrupted restore.
+pub fn hold(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>) -> ServiceHandle {
+    care(spec, deps, events, Input::Stop)
+}
+
+fn care(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>, when_down: Input) -> ServiceHandle {
     let (commands, inbox) = mpsc::channel(handle::COMMANDS_WAITING);
     let (shown, lifecycle) = watch::channel(Lifecycle::default());
     let handle = ServiceHandle::new(&spec.name, commands, lifecycle);
-    tokio::spawn(actor::Actor::new(spec, deps, events, shown).run(inbox));
+    tokio::spawn(actor::Actor::new(spec, deps, events, shown).run(when_down, inbox));
     handle
 }

@@ -14,12 +14,12 @@ use crate::environment::{self, Mark};
 use crate::error::{SpawnError, SuperviseError};
 
 /// Spawns the service with its output going to `fifo`, and says which program it was. Blocking.
-pub fn spawn(spec: &Service, mark: &Mark, fifo: &Path) -> Result<(Child, PathBuf), SpawnError> {
+pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Child, PathBuf), SpawnError> {
     let Some((name, args)) = spec.command.split_first() else { return Err(SpawnError::EmptyCommand) };
     if !spec.cwd.is_dir() {
         return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
     }
-    let environment = environment::environment(&spec.env, mark);
+    let environment = environment::environment(&spec.env, mark, run);
     let program = find(name, &spec.cwd, &environment)?;
     // Blocking for the service, and one opening for both, so that lines keep their order.
     let output = steady_logs::open_fifo(fifo, false).map_err(SuperviseError::from)?;

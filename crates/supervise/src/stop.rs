@@ -125,7 +125,7 @@ pub async fn prove(group: Group, port: Option<u16>, mark: Mark) {
         let ours = spawn_blocking(move || match listeners(port) {
             Listeners::Nobody => None,
             Listeners::Taken(pids) => {
-                pids.into_iter().find(|pid| mark.is_on(*pid)).and_then(process_info::look)
+                pids.into_iter().find(|pid| mark.run_of(*pid).is_some()).and_then(process_info::look)
             }
         });
         match ours.await {

@@ -11,9 +11,10 @@ pub struct ExitWatch(AsyncFd<OwnedFd>);
 
 impl ExitWatch {
     /// `None` when there is no such process.
+    #[expect(deprecated, reason = "its successor is unsafe, for a promise about the fd that `OwnedFd` keeps")]
     pub fn open(pid: Pid) -> io::Result<Option<Self>> {
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(fd) => Ok(Some(Self(AsyncFd::register_with_interest(fd, Interest::READABLE)?))),
+            Ok(fd) => Ok(Some(Self(AsyncFd::with_interest(fd, Interest::READABLE)?))),
             Err(Errno::SRCH) => Ok(None),
             Err(e) => Err(e.into()),
         }

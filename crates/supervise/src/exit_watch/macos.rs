@@ -13,12 +13,13 @@ pub struct ExitWatch(AsyncFd<OwnedFd>);
 
 impl ExitWatch {
     /// `None` when there is no such process.
+    #[expect(deprecated, reason = "its successor is unsafe, for a promise about the fd that `OwnedFd` keeps")]
     pub fn open(pid: Pid) -> io::Result<Option<Self>> {
         let queue = Kqueue::new()?;
         let ident = usize::try_from(pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
         let exit = KEvent::new(ident, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, FilterFlag::NOTE_EXIT, 0, 0);
         match queue.kevent(&[exit], &mut [], Some(timespec { tv_sec: 0, tv_nsec: 0 })) {
-            Ok(_) => Ok(Some(Self(AsyncFd::register_with_interest(queue.into(), Interest::READABLE)?))),
+            Ok(_) => Ok(Some(Self(AsyncFd::with_interest(queue.into(), Interest::READABLE)?))),
             Err(Errno::ESRCH) => Ok(None),
             Err(e) => Err(e.into()),
         }

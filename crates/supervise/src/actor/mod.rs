@@ -1,29 +1,27 @@
 //! The one owner of a service: input → `step` → publish → effects in order.
 
+mod launch;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
-use steady_logs::{Attachment, SinkClient, make_fifo, open_fifo};
+use steady_logs::{Attachment, SinkClient};
 use steady_model::config::Service;
-use steady_model::process::{Exit, PortOwner, ProcessId};
+use steady_model::process::{Exit, ProcessId};
 use steady_model::service::{Effect, Input, Lifecycle, Policy, State, step};
 use steady_model::time::AwakeInstant;
 use tokio::sync::{mpsc, watch};
-use tokio::task::spawn_blocking;
 
-use crate::adopt::{self, Earlier, noted};
 use crate::environment::Mark;
-use crate::error::SuperviseError;
 use crate::exit_watch::pid_of;
 use crate::handle::{Command, Order};
-use crate::journal::{Entry, Journal};
-use crate::port::Listeners;
+use crate::journal::Journal;
 use crate::stop::{Group, gone, prove, signal_of};
 use crate::tasks::{About, Found, News, Task, Tasks, tell};
-use crate::{Deps, ServiceEvent, port, process_info, ready, spawn, timer};
+use crate::{Deps, ServiceEvent, port, ready, timer};
 
 /// Findings that wait for the actor; each kind of task has at most one.
 const FINDINGS_WAITING: usize = 8;
@@ -38,13 +36,15 @@ pub struct Actor {
     sink: SinkClient,
     life: Lifecycle,
     run: Option<Run>,
+    /// How many there were, in this home.
+    runs: u64,
     due: Option<AwakeInstant>,
     tasks: Tasks,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     events: mpsc::Sender<ServiceEvent>,
     shown: watch::Sender<Lifecycle>,
     /// Keeps what the service wrote last in the FIFO while neither it nor a sink holds it.
-    _output: Option<std::fs::File>,
+    output: Option<std::fs::File>,
 }
 
 /// The process that runs now.
@@ -85,21 +85,23 @@ impl Actor {
             sink: deps.sink,
             life: Lifecycle::default(),
             run: None,
+            runs: 0,
             due: None,
             tasks: Tasks::default(),
             found: mpsc::channel(FINDINGS_WAITING),
             events,
             shown,
             spec: Arc::new(spec),
-            _output: None,
+            output: None,
         }
     }
 
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    /// `when_down` is fed first when nothing of the service runs.
+    pub async fn run(mut self, when_down: Input, mut commands: mpsc::Receiver<Command>) {
         self.open_output().await;
-        let first = self.take_back().await;
+        let first = self.take_back().await.unwrap_or(when_down);
         self.feed(first).await;
-        loop {
+        let detached = loop {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command { order: Order::Feed(input), taken }) => {
@@ -107,12 +109,17 @@ impl Actor {
                         // Whoever asked may have stopped waiting.
                         let _ = taken.map(|taken| taken.send(()));
                     }
-                    Some(Command { order: Order::Detach, .. }) | None => return,
+                    Some(Command { order: Order::Detach, taken }) => break taken,
+                    None => break None,
                 },
                 Some(found) = self.found.1.recv() => self.hear(found).await,
                 () = timer::until(self.due) => self.timer().await,
             }
-        }
+        };
+        // Nothing of it may act any more when this is heard; the child is not touched.
+        commands.close();
+        drop(self);
+        let _ = detached.map(|detached| detached.send(()));
     }
 
     /// One input and all that follows from it.
@@ -220,9 +227,6 @@ impl Actor {
         if self.run.is_none() {
             self.tasks.exit = None;
             self.tasks.proof = None;
-            if matches!(self.life.state, State::Stopped { .. }) {
-                noted(&self.spec.name, self.journal.clear());
-            }
         }
     }
 
@@ -286,99 +290,5 @@ impl Run {
             // It has ended: this does not wait, and whoever reaped it before did the same.
             let _ = child.try_wait();
         }
-    }
-}
-
-/// Starting and taking back.
-impl Actor {
-    /// Makes the FIFO, and has the sink drain it; in the background when the sink does not answer.
-    async fn open_output(&mut self) {
-        let fifo = self.fifo.clone();
-        let opened = spawn_blocking(move || {
-            if let Some(dir) = fifo.parent() {
-                steady_disk::create_private_dir(dir)?;
-            }
-            make_fifo(&fifo)?;
-            Ok::<_, SuperviseError>(open_fifo(&fifo, true)?)
-        });
-        match opened.await {
-            Ok(Ok(output)) => self._output = Some(output),
-            // The spawn will fail on it too, and say so in the state.
-            Ok(Err(e)) => tracing::error!(service = self.spec.name, "{e}"),
-            Err(_) => {}
-        }
-        let (sink, attachment) = (self.sink.clone(), self.attachment.clone());
-        self.tasks.output = Some(Task::spawn(attach(sink, attachment)));
-    }
-
-    /// What an earlier agent left: the service itself, or a group to sweep before the start.
-    async fn take_back(&mut self) -> Input {
-        let (spec, mark, journal) = (self.spec.clone(), self.mark.clone(), self.journal.clone());
-        let earlier = spawn_blocking(move || adopt::find(&spec, &mark, &journal)).await;
-        match earlier {
-            Ok(Earlier::Running(seen)) => {
-                self.write_journal(&seen.id, PathBuf::new()).await;
-                self.watch(Run { id: seen.id.clone(), group: Group::of(seen.id.clone()), child: None });
-                Input::Adopted(seen.id)
-            }
-            Ok(Earlier::Orphans(group)) => {
-                tracing::warn!(service = self.spec.name, ?group, "its leader is dead, ending what it left");
-                group.sweep().await;
-                Input::Start
-            }
-            Ok(Earlier::Nothing) | Err(_) => Input::Start,
-        }
-    }
-
-    async fn spawn(&mut self) -> Input {
-        let (spec, mark, fifo) = (self.spec.clone(), self.mark.clone(), self.fifo.clone());
-        let spawned = spawn_blocking(move || {
-            if let Some(owner) = spec.port.and_then(stranger) {
-                return Err(Input::PortTaken(owner));
-            }
-            spawn::spawn(&spec, &mark, &fifo).map_err(|e| Input::SpawnFailed(e.to_string()))
-        });
-        let (child, exe) = match spawned.await {
-            Ok(Ok(spawned)) => spawned,
-            Ok(Err(input)) => return input,
-            Err(_) => return Input::SpawnFailed("the agent is shutting down".to_owned()),
-        };
-        // An unreaped child is always there to be seen, also when it has ended.
-        let started = process_info::look(child.id()).map_or(0, |seen| seen.id.started);
-        let id = ProcessId { pid: child.id(), started };
-        self.watch(Run { id: id.clone(), group: Group::of(id.clone()), child: Some(child) });
-        self.write_journal(&id, exe).await;
-        Input::Spawned(id)
-    }
-
-    async fn write_journal(&self, id: &ProcessId, exe: PathBuf) {
-        let (journal, name) = (self.journal.clone(), self.spec.name.clone());
-        let (id, port) = (id.clone(), self.spec.port);
-        let written = spawn_blocking(move || match process_info::boot_id() {
-            Ok(boot) => noted(&name, journal.write(&Entry::new(&name, boot, id, exe, port))),
-            // Without it, the mark still tells the next agent what is ours.
-            Err(e) => tracing::warn!(service = name, "cannot read the boot id: {e}"),
-        });
-        let _ = written.await;
-    }
-}
-
-fn stranger(number: u16) -> Option<PortOwner> {
-    match port::listeners(number) {
-        Listeners::Nobody => None,
-        Listeners::Taken(pids) => Some(port::describe(number, pids.first().copied())),
-    }
-}
-
-async fn attach(sink: SinkClient, attachment: Attachment) {
-    let mut wait = std::time::Duration::from_millis(50);
-    loop {
-        let (client, at) = (sink.clone(), attachment.clone());
-        match spawn_blocking(move || client.attach(&at)).await {
-            Ok(Ok(())) | Err(_) => return,
-            Ok(Err(e)) => tracing::error!("{e}"),
-        }
-        timer::pause(wait).await;
-        wait = (wait * 2).min(std::time::Duration::from_secs(10));
     }
 }
