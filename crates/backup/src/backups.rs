@@ -1,0 +1,331 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use steady_disk::create_private_dir;
+use steady_model::backup::{PointKind, RestorePlan, RestorePoint, RestoreRecord};
+use steady_model::config;
+use tokio::sync::Mutex;
+
+use crate::capture::Exclude;
+use crate::catalogue::Catalogue;
+use crate::child::EngineCommand;
+use crate::clock;
+use crate::error::BackupError;
+use crate::password;
+use crate::plan;
+use crate::protocol::{Command, Done, Progress, Request};
+use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager};
+
+/// The backups of one data directory. Cheap to clone; one operation runs at a time.
+///
+/// Dropping the future of an operation cancels it: the engine is killed. A restore's future that was dropped
+/// is like a crash, and [`Backups::recover`] ends it.
+#[derive(Clone)]
+pub struct Backups {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: EngineCommand,
+    source: PathBuf,
+    config: config::Backup,
+    repository: PathBuf,
+    password_file: PathBuf,
+    scratch: PathBuf,
+    exclude: Exclude,
+    catalogue: Catalogue,
+    paths: Paths,
+    fail_point: Option<FailPoint>,
+    /// Held by the one operation that runs.
+    busy: Mutex<()>,
+}
+
+impl Backups {
+    /// Prepares `<home>/backups` and `<home>/restore`; the repository is created with the first restore point.
+    pub fn open(home: &Path, config: &config::Backup, engine: EngineCommand) -> Result<Self, BackupError> {
+        let folder = home.join("backups");
+        create_private_dir(&folder)?;
+        let paths = Paths::below(home)?;
+        let home = home.canonicalize().map_err(BackupError::io("resolve", home))?;
+        let folder = home.join("backups");
+        let source = resolve(&config.source)?;
+        let repository = config.repository.clone().unwrap_or_else(|| folder.join("repository"));
+        let inside = |place: &Path| place.starts_with(&source);
+        if inside(&home) || inside(&resolve(&repository).unwrap_or_else(|_| repository.clone())) {
+            let why = "Steady's own folder or the backup repository lies inside it; move them out".to_owned();
+            return Err(BackupError::Source { path: source, why });
+        }
+        let inner = Inner {
+            engine,
+            source,
+            config: config.clone(),
+            repository,
+            password_file: folder.join("password"),
+            scratch: folder.join("scratch"),
+            exclude: Exclude::new(&config.exclude)?,
+            catalogue: Catalogue::at(folder.join("catalogue.json")),
+            paths,
+            fail_point: None,
+            busy: Mutex::new(()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The restore points, newest first; reads one small file.
+    pub fn catalogue(&self) -> Result<Vec<RestorePoint>, BackupError> {
+        self.inner.catalogue.read()
+    }
+
+    /// Takes a restore point and reads it back. What could not be read, or reads back wrong, is in its `missing`;
+    /// such a point has no `verified` date.
+    pub async fn take(
+        &self,
+        kind: PointKind,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestorePoint, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        self.inner.take(kind, &on_progress).await
+    }
+
+    /// Reads a restore point back again and renews its `verified` date, or takes it away.
+    pub async fn verify(
+        &self,
+        id: &str,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestorePoint, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        let point = plan::find(&self.inner.catalogue.read()?, id)?;
+        self.inner.verify(point, &on_progress).await
+    }
+
+    /// Builds the catalogue anew from the repository. Verified dates that were known stay.
+    pub async fn rescan(&self) -> Result<Vec<RestorePoint>, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        self.inner.rescan().await?;
+        self.inner.catalogue.read()
+    }
+
+    /// What a restore of `id` would do. `id` may be the beginning of one, if no other begins so.
+    pub async fn plan(&self, id: &str) -> Result<RestorePlan, BackupError> {
+        self.inner.plan(id).await
+    }
+
+    /// Replaces the data by a restore point's. The outcome says whether the new state is in place; an error means
+    /// that it is not known and [`Backups::recover`] has to end it.
+    pub async fn restore(
+        &self,
+        id: &str,
+        services: &dyn Services,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestoreRecord, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        self.inner.restore(id, services, &on_progress).await
+    }
+
+    /// Brings back the state before the last restore.
+    pub async fn undo(
+        &self,
+        services: &dyn Services,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestoreRecord, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        self.inner.undo(services, &on_progress).await
+    }
+
+    /// How the last restore that touched the data ended.
+    pub fn last_restore(&self) -> Result<Option<RestoreRecord>, BackupError> {
+        Ok(self.inner.paths.last()?.map(|last| last.record))
+    }
+
+    /// Ends a restore that a crash cut off; `None` when there was none. Call it at the agent's start, before any
+    /// service is started: the data directory may be about to be exchanged.
+    pub async fn recover(&self, services: &dyn Services) -> Result<Option<RestoreRecord>, BackupError> {
+        let _busy = self.inner.busy.lock().await;
+        let Some(journal) = self.inner.paths.journal()? else {
+            self.inner.paths.sweep()?;
+            return Ok(None);
+        };
+        let undo = journal.kind == Move::Undo;
+        match self.inner.run(services, &|_| {}).recover(journal).await {
+            Ok(record) => Ok(Some(record)),
+            // The data is as the record of the restore says.
+            Err(BackupError::NotUndone { .. }) if undo => self.last_restore(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For tests of crashes: the restore ends at the moments that `fail_point` says, as if the process was killed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_fail_point(self, fail_point: FailPoint) -> Self {
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => Self { inner: Arc::new(Inner { fail_point: Some(fail_point), ..inner }) },
+            Err(inner) => Self { inner },
+        }
+    }
+}
+
+/// The real path of a directory that may not exist (any more).
+fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    let parent = path.parent().unwrap_or(path);
+    let real =
+        parent.canonicalize().map_err(BackupError::io("find the folder of the data directory", parent))?;
+    Ok(real.join(path.file_name().unwrap_or_default()))
+}
+
+impl Inner {
+    async fn engine(&self, command: Command, on_progress: OnProgress<'_>) -> Result<Done, BackupError> {
+        let request = Request {
+            repository: self.repository.clone(),
+            password_file: self.password_file.clone(),
+            scratch: self.scratch.clone(),
+            command,
+        };
+        self.engine.run(&request, on_progress).await
+    }
+
+    fn run<'a>(&'a self, services: &'a dyn Services, on_progress: OnProgress<'a>) -> Run<'a> {
+        let fail_point = self.fail_point.as_ref();
+        Run { paths: &self.paths, exclude: &self.exclude, services, fail_point, on_progress }
+    }
+
+    async fn ensure_repository(&self) -> Result<(), BackupError> {
+        let exists = self.repository.join("config").exists();
+        // A folder that is missing may be a disk that is not mounted: nothing is created on its mount point.
+        let folder = self.repository.parent().unwrap_or(&self.repository);
+        if !folder.is_dir() {
+            return Err(BackupError::RepositoryPlace { folder: folder.to_owned() });
+        }
+        password::ensure(exists, &self.repository, &self.password_file)?;
+        if !exists {
+            self.engine(Command::Init { source: self.source.clone() }, &|_| {}).await?;
+        } else if !self.catalogue.exists() {
+            self.rescan().await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, kind: PointKind, on_progress: OnProgress<'_>) -> Result<RestorePoint, BackupError> {
+        self.ensure_repository().await?;
+        let (source, exclude) = (self.source.clone(), self.config.exclude.clone());
+        let taken = match self.engine(Command::Backup { source, exclude, kind }, on_progress).await? {
+            Done::Taken(taken) => taken,
+            _ => return Err(unexpected("a backup")),
+        };
+        tracing::info!(point = taken.point.id, barrier_micros = taken.barrier_micros, "restore point taken");
+        self.catalogue.put(&taken.point)?;
+        self.verify(taken.point, on_progress).await
+    }
+
+    async fn verify(
+        &self,
+        mut point: RestorePoint,
+        on_progress: OnProgress<'_>,
+    ) -> Result<RestorePoint, BackupError> {
+        let verdict = match self.engine(Command::Verify { point: point.id.clone() }, on_progress).await? {
+            Done::Verdict(verdict) => verdict,
+            _ => return Err(unexpected("a verification")),
+        };
+        point.stores = verdict.stores;
+        for problem in verdict.problems {
+            if !point.missing.contains(&problem) {
+                point.missing.push(problem);
+            }
+        }
+        point.verified = point.missing.is_empty().then(clock::now);
+        self.catalogue.put(&point)?;
+        Ok(point)
+    }
+
+    async fn rescan(&self) -> Result<(), BackupError> {
+        let mut points = match self.engine(Command::List, &|_| {}).await? {
+            Done::Points(points) => points,
+            _ => return Err(unexpected("a listing")),
+        };
+        let known = self.catalogue.read()?;
+        for point in &mut points {
+            if let Some(known) = known.iter().find(|k| k.id == point.id) {
+                *point = known.clone();
+            }
+        }
+        self.catalogue.write(points)
+    }
+
+    async fn plan(&self, id: &str) -> Result<RestorePlan, BackupError> {
+        let point = plan::find(&self.catalogue.read()?, id)?;
+        let (source, services) = (self.source.clone(), self.config.services.clone());
+        let plan = tokio::task::spawn_blocking(move || plan::plan(point, &source, services)).await;
+        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+    }
+
+    async fn restore(
+        &self,
+        id: &str,
+        services: &dyn Services,
+        on_progress: OnProgress<'_>,
+    ) -> Result<RestoreRecord, BackupError> {
+        self.refuse_while_unfinished()?;
+        let plan = self.plan(id).await?;
+        let services_named = &self.config.services;
+        let now = clock::now();
+        let journal = Journal::restore(
+            plan::new_id(now)?,
+            plan.point.id.clone(),
+            plan.point.taken,
+            &self.source,
+            services_named,
+        );
+        let run = self.run(services, on_progress);
+        run.restore(journal, &plan.obstacles, self).await
+    }
+
+    async fn undo(
+        &self,
+        services: &dyn Services,
+        on_progress: OnProgress<'_>,
+    ) -> Result<RestoreRecord, BackupError> {
+        self.refuse_while_unfinished()?;
+        let last =
+            self.paths.last()?.ok_or(BackupError::NothingToUndo { why: "nothing was restored yet" })?;
+        let kept = last.kept.filter(|tree| last.record.can_undo && tree.is_dir());
+        let why = "the state before the last restore is not kept any more";
+        let kept = kept.ok_or(BackupError::NothingToUndo { why })?;
+        let journal = Journal::undo(&last.record, &self.source, kept, &self.config.services);
+        self.run(services, on_progress).commit(journal).await
+    }
+
+    fn refuse_while_unfinished(&self) -> Result<(), BackupError> {
+        if self.paths.journal()?.is_some() { Err(BackupError::Unfinished) } else { Ok(()) }
+    }
+}
+
+/// What a restore needs of the repository.
+impl Stager for Inner {
+    async fn safety_point(&self, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
+        // Incomplete is fine: data that cannot be read is why people restore, and the old tree is kept whole.
+        self.take(PointKind::Safety, on_progress).await.map(drop)
+    }
+
+    async fn stage(&self, point: &str, into: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
+        let command = Command::Stage { point: point.to_owned(), into: into.to_owned() };
+        self.engine(command, on_progress).await.map(drop)
+    }
+
+    async fn check(&self, point: &str, root: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
+        let command = Command::CheckStaged { point: point.to_owned(), root: root.to_owned() };
+        match self.engine(command, on_progress).await? {
+            Done::Verdict(verdict) => match verdict.problems.first() {
+                None => Ok(()),
+                Some(problem) => Err(BackupError::Untrusted { id: point.to_owned(), why: problem.clone() }),
+            },
+            _ => Err(unexpected("a check")),
+        }
+    }
+}
+
+fn unexpected(what: &str) -> BackupError {
+    BackupError::Worker { why: format!("the engine answered {what} with something else") }
+}

@@ -1,0 +1,164 @@
+//! The engine process: one request on stdin, event lines on stdout, low priority, gone when its work is done.
+
+use std::io::{self, BufRead};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use steady_disk::{FileLock, Holder, create_private_dir};
+use steady_model::backup::PointKind;
+
+use crate::capture::{self, Exclude};
+use crate::clock;
+use crate::error::BackupError;
+use crate::events::Events;
+use crate::protocol::{Code, Command, Done, Event, Request, Taken};
+use crate::repository::{Entries, Repository};
+use crate::{password, stage, verify};
+
+const LOWEST_PRIORITY: i32 = 19;
+
+/// The whole life of `steady engine`; call it first thing in `main`, before any thread starts.
+pub fn engine_main() -> ExitCode {
+    // The priority is a thread's on Linux: it must be set while there is only one.
+    let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
+    let events = Arc::new(Events::default());
+    let code = match read_request().and_then(|request| work(&request, &events)) {
+        Ok(done) => {
+            let code = done.code();
+            events.send(&Event::Done(done));
+            code
+        }
+        Err(error) => {
+            let code = code_of(&error);
+            events.send(&Event::Failed { code, message: error.to_string() });
+            code
+        }
+    };
+    ExitCode::from(code.exit())
+}
+
+fn code_of(error: &BackupError) -> Code {
+    match error {
+        BackupError::Locked(_) => Code::Locked,
+        BackupError::Untrusted { .. } => Code::Corrupt,
+        _ => Code::Failed,
+    }
+}
+
+fn read_request() -> Result<Request, BackupError> {
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    read.map_err(|source| BackupError::EnginePipe { doing: "could not read its request", source })?;
+    serde_json::from_str(&line)
+        .map_err(|e| BackupError::EnginePipe { doing: "could not understand its request", source: e.into() })
+}
+
+fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
+    let Request { repository, password_file, scratch, command } = request;
+    let _lock = lock(repository, command)?;
+    // Under the lock nobody else can have files there: what is left is of an engine that was killed.
+    empty(scratch)?;
+    let secret = password::read(repository, password_file)?;
+    if let Command::Init { source } = command {
+        return init(repository, &secret, source);
+    }
+    events.phase("opening the repository", 0);
+    let opened = Repository::open(repository, &secret, password_file)?;
+    match command {
+        Command::Init { .. } => Ok(Done::Initialised),
+        Command::Backup { source, exclude, kind } => backup(opened, source, exclude, *kind, scratch, events),
+        Command::List => list(opened),
+        Command::Verify { point } => {
+            let contents = opened.contents()?;
+            events.phase("reading the restore point back", verify::manifest(&contents, point)?.bytes());
+            verify::from_repository(&contents, point, scratch, |bytes| events.advance(bytes))
+                .map(Done::Verdict)
+        }
+        Command::Stage { point, into } => {
+            let contents = opened.contents()?;
+            events.phase("writing the restored data", verify::manifest(&contents, point)?.bytes());
+            let written = stage::stage(&contents, point, into, |bytes| events.advance(bytes))?;
+            Ok(Done::Staged { files: written.files, bytes: written.bytes })
+        }
+        Command::CheckStaged { point, root } => {
+            let manifest = verify::manifest(&opened.contents()?, point)?;
+            events.phase("checking the restored data", manifest.bytes());
+            verify::staged(&manifest, root, |bytes| events.advance(bytes)).map(Done::Verdict)
+        }
+    }
+}
+
+fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
+    let what = match command {
+        Command::Init { .. } => "creating the repository",
+        Command::Backup { .. } => "a backup",
+        Command::List => "a listing",
+        Command::Verify { .. } => "a verification",
+        Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
+    };
+    let holder = Holder { pid: std::process::id(), what: what.to_owned(), since: clock::now().to_string() };
+    let mut path = repository.as_os_str().to_owned();
+    path.push(".lock");
+    Ok(FileLock::try_acquire(Path::new(&path), &holder)?)
+}
+
+fn empty(scratch: &Path) -> Result<(), BackupError> {
+    match std::fs::remove_dir_all(scratch) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(BackupError::io("empty", scratch)(e)),
+        _ => Ok(create_private_dir(scratch)?),
+    }
+}
+
+/// Built beside its place and renamed into it: a half-created repository could open with the wrong key.
+fn init(repository: &Path, secret: &str, source: &Path) -> Result<Done, BackupError> {
+    let mut beside = repository.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    empty(beside)?;
+    let files = walkdir::WalkDir::new(source).into_iter().filter_map(|e| e.ok()?.metadata().ok());
+    let data_bytes = files.filter(std::fs::Metadata::is_file).map(|m| m.len()).sum();
+    Repository::init(beside, secret, data_bytes)?;
+    std::fs::rename(beside, repository)
+        .map_err(BackupError::io("put in place the new repository", repository))?;
+    steady_disk::fsync_dir(repository.parent().unwrap_or(repository))?;
+    Ok(Done::Initialised)
+}
+
+fn backup(
+    repository: Repository,
+    source: &Path,
+    exclude: &[String],
+    kind: PointKind,
+    scratch: &Path,
+    events: &Arc<Events>,
+) -> Result<Done, BackupError> {
+    events.phase("taking a common cut of the databases", 0);
+    let capture = capture::capture(source, &Exclude::new(exclude)?, scratch, kind)?;
+    events.phase("copying the data", capture.total_bytes);
+    let tag = match kind {
+        PointKind::Manual => "manual",
+        PointKind::Scheduled => "scheduled",
+        PointKind::Safety => "safety",
+    };
+    let counter = Arc::clone(events);
+    let entries: Entries = Box::new(capture.entries.map(move |entry| counter.count(entry)));
+    let appended = repository.append(entries, source, capture.taken.0, tag)?;
+    let manifest = capture.ledger.finished()?;
+    let point = manifest.point(appended.id, appended.added);
+    Ok(Done::Taken(Taken { point, barrier_micros: manifest.barrier_micros }))
+}
+
+fn list(repository: Repository) -> Result<Done, BackupError> {
+    let contents = repository.contents()?;
+    let mut points = Vec::new();
+    for (id, added) in contents.snapshots()? {
+        // Snapshots of another program have no manifest of ours, and are none of our business.
+        match verify::manifest(&contents, &id) {
+            Ok(manifest) => points.push(manifest.point(id, added)),
+            Err(BackupError::Repository { .. } | BackupError::Format { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Done::Points(points))
+}

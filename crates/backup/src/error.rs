@@ -1,0 +1,78 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use steady_disk::{DiskError, LockError};
+use steady_model::backup::RestoreStep;
+
+use crate::protocol::Code;
+
+/// What can go wrong with a backup or a restore: what failed, where, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("the backup repository is in use: {0}")]
+    Locked(#[from] LockError),
+    #[error("the backup repository {} failed to {action}: {why}", path.display())]
+    Repository { action: &'static str, path: PathBuf, why: String },
+    #[error(
+        "the password in {} does not open the backup repository {}; put back the password file that belongs to it",
+        password_file.display(), path.display()
+    )]
+    WrongPassword { path: PathBuf, password_file: PathBuf },
+    #[error(
+        "the backup repository {} exists but its password file {} is gone; put it back from your recovery sheet, \
+         or move the repository away to begin a new one",
+        path.display(), password_file.display()
+    )]
+    PasswordMissing { path: PathBuf, password_file: PathBuf },
+    #[error(
+        "the folder {} for the backup repository does not exist; mount the disk or correct `backup.repository`",
+        folder.display()
+    )]
+    RepositoryPlace { folder: PathBuf },
+    #[error("cannot back up {}: {why}; correct `backup.source`", path.display())]
+    Source { path: PathBuf, why: String },
+    #[error("`backup.exclude` has a pattern that cannot be read: {source}")]
+    Exclude { source: globset::Error },
+    #[error("there is no restore point {id}; `steady backup list` shows those there are")]
+    NoSuchPoint { id: String },
+    #[error("restore point {id} cannot be trusted: {why}; choose another one")]
+    Untrusted { id: String, why: String },
+    #[error("{} is damaged: {source}; move it away to start afresh", path.display())]
+    Format { path: PathBuf, source: serde_json::Error },
+    #[error("{} was written by a newer Steady (format {found}, this one reads {known}); update Steady", path.display())]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("cannot start the backup engine {}: {source}", program.display())]
+    EngineStart { program: PathBuf, source: io::Error },
+    #[error("the backup engine {}: {source}", doing)]
+    EnginePipe { doing: &'static str, source: io::Error },
+    #[error("the backup engine ended without an answer ({status}): {said}")]
+    EngineDied { status: String, said: String },
+    #[error("{message}")]
+    Engine { code: Code, message: String },
+    #[error("a restore that was interrupted has to be ended first; restart Steady's agent")]
+    Unfinished,
+    #[error("the restored state did not become healthy: {why}")]
+    Unhealthy { why: String },
+    #[error("what writes to the data could not be stopped: {why}")]
+    NotStopped { why: String },
+    #[error("the restore was not undone, the state is as it was: {why}")]
+    NotUndone { why: String },
+    #[error("there is nothing to undo: {why}")]
+    NothingToUndo { why: &'static str },
+    /// A test's fail point, or the end of the process: nothing may be cleaned up after it.
+    #[error("interrupted at {step:?}")]
+    Interrupted { step: RestoreStep },
+    #[error("a worker of the backup ended unexpectedly: {why}")]
+    Worker { why: String },
+}
+
+impl BackupError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}

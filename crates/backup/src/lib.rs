@@ -1,0 +1,33 @@
+//! Restore points of a data directory that is in use, and the way back to them.
+//!
+//! Owns the repository, the catalogue, the engine process (`steady engine`), and the restore transaction with its
+//! journal. Must never call a point verified that was not read back and opened, write to or checkpoint a user's
+//! live database, leave a data directory between two states, or let a type of the repository library out.
+//!
+//! Each restore point is a snapshot in the restic format with two folders: `data/`, the data directory, and
+//! `steady/manifest.json`, what was there at the cut. Plain `restic restore` reads it without Steady.
+
+mod backups;
+mod capture;
+mod catalogue;
+mod child;
+mod clock;
+mod engine;
+mod error;
+mod events;
+mod inspect;
+mod manifest;
+mod password;
+mod plan;
+mod protocol;
+mod repository;
+mod restore;
+mod stage;
+mod verify;
+
+pub use backups::Backups;
+pub use child::EngineCommand;
+pub use engine::engine_main;
+pub use error::BackupError;
+pub use protocol::{Code, Command, Done, Event, Progress, Request, Taken, Verdict};
+pub use restore::{BoxFuture, FailPoint, Moment, Services};

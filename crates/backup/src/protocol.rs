@@ -1,0 +1,124 @@
+//! What the agent and the engine process say to each other: one request line, then event lines.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
+
+/// One piece of work for the engine. The password is named by its file, never carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub repository: PathBuf,
+    pub password_file: PathBuf,
+    /// A private folder for temporary copies; the engine empties it.
+    pub scratch: PathBuf,
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Creates the repository, its chunk size chosen by the size of `source`.
+    Init {
+        source: PathBuf,
+    },
+    Backup {
+        source: PathBuf,
+        exclude: Vec<String>,
+        kind: PointKind,
+    },
+    List,
+    /// Reads every byte of a point back, opens its databases and compares with its manifest.
+    Verify {
+        point: String,
+    },
+    /// Writes a point's data into `into`, which must not exist.
+    Stage {
+        point: String,
+        into: PathBuf,
+    },
+    /// Compares a staged tree with the point's manifest.
+    CheckStaged {
+        point: String,
+        root: PathBuf,
+    },
+}
+
+/// How far the work is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// For people: `copying the data`.
+    pub phase: String,
+    pub done_bytes: u64,
+    /// 0 while it is not known.
+    pub total_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Progress(Progress),
+    Done(Done),
+    Failed { code: Code, message: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    Initialised,
+    Taken(Taken),
+    Points(Vec<RestorePoint>),
+    Verdict(Verdict),
+    Staged { files: u64, bytes: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub point: RestorePoint,
+    /// How long the writers of the databases were held, in microseconds.
+    pub barrier_micros: u64,
+}
+
+/// What reading a point back found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Verdict {
+    /// With `integrity` as found.
+    pub stores: Vec<StoreEntry>,
+    /// Empty when everything is as the manifest says.
+    pub problems: Vec<String>,
+}
+
+/// Why the engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    Ok,
+    Failed,
+    /// Something could not be read; the rest is safe.
+    Incomplete,
+    Locked,
+    Corrupt,
+}
+
+impl Code {
+    /// The exit code of the engine process.
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Incomplete => 3,
+            Self::Locked => 4,
+            Self::Corrupt => 5,
+        }
+    }
+}
+
+impl Done {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Taken(taken) if !taken.point.missing.is_empty() => Code::Incomplete,
+            Self::Verdict(verdict) if !verdict.problems.is_empty() => Code::Corrupt,
+            _ => Code::Ok,
+        }
+    }
+}

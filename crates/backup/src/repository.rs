@@ -1,0 +1,327 @@
+//! The repository in the restic format. Every type of `rustic_core` stays in this module.
+//!
+//! `rustic_core` has no locks, ignores files that fail to be read, and panics in its own restore: so callers
+//! hold [`crate::engine`]'s lock, count what was read themselves, and restore through [`Contents`].
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use bytesize::ByteSize;
+use jiff::Timestamp;
+use rustic_backend::BackendOptions;
+use rustic_core::repofile::{Chunker, Metadata, Node, NodeType, SnapshotFile};
+use rustic_core::{
+    BackupOptions, ConfigOptions, Credentials, ErrorKind, IndexedFullStatus, KeyOptions, LsOptions,
+    OpenStatus, ReadSource, ReadSourceEntry, ReadSourceOpen, RepositoryBackends, RepositoryOptions,
+    RusticError, RusticResult, SnapshotOptions,
+};
+use steady_disk::fsync_dir;
+
+use crate::error::BackupError;
+
+/// What is known of a file beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Unix permission bits, `0o7777`.
+    pub mode: u32,
+    pub modified: Timestamp,
+    pub uid: u32,
+    pub gid: u32,
+    pub inode: u64,
+    pub size: u64,
+}
+
+pub(crate) type Opener = Box<dyn FnOnce() -> std::io::Result<Box<dyn Read + Send>> + Send>;
+
+/// What goes into a snapshot. Files are opened when their turn comes.
+pub(crate) enum Content {
+    Dir,
+    File(Opener),
+    Link(PathBuf),
+}
+
+pub(crate) struct Entry {
+    /// In the snapshot; entries come sorted, a folder before what is in it.
+    pub path: PathBuf,
+    pub meta: Meta,
+    pub content: Content,
+}
+
+pub(crate) type Entries = Box<dyn Iterator<Item = Entry> + Send>;
+
+/// An opened repository.
+pub(crate) struct Repository {
+    at: PathBuf,
+    open: rustic_core::Repository<OpenStatus>,
+}
+
+pub(crate) struct Appended {
+    pub id: String,
+    /// Bytes that are new in the repository.
+    pub added: u64,
+}
+
+/// Fixed-size chunks that are small enough for pages and large enough for the index.
+fn chunk_size(data_bytes: u64) -> ByteSize {
+    const SMALL: u64 = 4 << 30;
+    const MEDIUM: u64 = 16 << 30;
+    match data_bytes {
+        ..=SMALL => ByteSize::kib(32),
+        ..=MEDIUM => ByteSize::kib(64),
+        _ => ByteSize::kib(128),
+    }
+}
+
+fn connect(at: &Path) -> Result<rustic_core::Repository<()>, BackupError> {
+    // The scheme keeps a colon in the path from being taken for one.
+    let location = format!("local:{}", at.display());
+    let backends: RepositoryBackends =
+        BackendOptions::default().repository(location).to_backends().map_err(failed("open", at))?;
+    let options = RepositoryOptions::default().no_cache(true);
+    rustic_core::Repository::new(&options, &backends).map_err(failed("open", at))
+}
+
+impl Repository {
+    /// Creates a repository in the folder `at`, which must not hold one.
+    pub(crate) fn init(at: &Path, password: &str, data_bytes: u64) -> Result<(), BackupError> {
+        let config =
+            ConfigOptions::default().set_chunker(Chunker::FixedSize).set_chunk_size(chunk_size(data_bytes));
+        connect(at)?
+            .init(&Credentials::password(password), &KeyOptions::default(), &config)
+            .map_err(failed("be created", at))?;
+        flush(at)
+    }
+
+    pub(crate) fn open(at: &Path, password: &str, password_file: &Path) -> Result<Self, BackupError> {
+        let open = connect(at)?.open(&Credentials::password(password)).map_err(|error| {
+            if error.is_incorrect_password() {
+                BackupError::WrongPassword { path: at.to_owned(), password_file: password_file.to_owned() }
+            } else {
+                failed("open", at)(error)
+            }
+        })?;
+        Ok(Self { at: at.to_owned(), open })
+    }
+
+    /// Adds a snapshot of `entries`. `source` is where they came from, for people who list it.
+    pub(crate) fn append(
+        self,
+        entries: Entries,
+        source: &Path,
+        taken: Timestamp,
+        tag: &str,
+    ) -> Result<Appended, BackupError> {
+        let Self { at, open } = self;
+        let repo = open.to_indexed_ids().map_err(failed("read its index", &at))?;
+        let snapshot = SnapshotOptions::default()
+            .command(Some("steady backup".to_owned()))
+            .time(taken.to_zoned(jiff::tz::TimeZone::UTC))
+            .label(Some("steady".to_owned()))
+            .add_tags(tag)
+            .and_then(|options| options.to_snapshot())
+            .map_err(failed("describe the restore point", &at))?;
+        // Without a parent: a commit touches only the `-wal`, so size and time of a database say nothing.
+        let mut options = BackupOptions::default();
+        options.parent_opts.force = true;
+        let source_entries = Source(Mutex::new(Some(entries)));
+        let saved = repo
+            .archive(&options, &source_entries, snapshot, &[source.to_owned()])
+            .map_err(failed("take the restore point", &at))?;
+        flush(&at)?;
+        let added = saved.summary.as_ref().map_or(0, |s| s.data_added_packed);
+        Ok(Appended { id: hex_id(&saved), added })
+    }
+
+    /// Opens the repository for reading what its snapshots hold.
+    pub(crate) fn contents(self) -> Result<Contents, BackupError> {
+        let Self { at, open } = self;
+        let repo = open.to_indexed().map_err(failed("read its index", &at))?;
+        Ok(Contents { at, repo })
+    }
+}
+
+fn hex_id(snapshot: &SnapshotFile) -> String {
+    snapshot.id.to_hex().as_str().to_owned()
+}
+
+/// What the snapshots of a repository hold.
+pub(crate) struct Contents {
+    at: PathBuf,
+    repo: rustic_core::Repository<IndexedFullStatus>,
+}
+
+/// A stored entry; opaque but for what a restore needs.
+pub(crate) struct Stored {
+    /// Below the folder that was walked.
+    pub path: PathBuf,
+    pub meta: Meta,
+    pub kind: StoredKind,
+    node: Node,
+}
+
+pub(crate) enum StoredKind {
+    Dir,
+    File,
+    Link(PathBuf),
+    /// Something that no backup of ours writes.
+    Other(String),
+}
+
+impl Contents {
+    /// Ids of all snapshots, oldest first, with the bytes that each added.
+    pub(crate) fn snapshots(&self) -> Result<Vec<(String, u64)>, BackupError> {
+        let mut all = self.repo.get_all_snapshots().map_err(failed("list its restore points", &self.at))?;
+        all.sort_by(|a, b| a.time.cmp(&b.time));
+        Ok(all.iter().map(|s| (hex_id(s), s.summary.as_ref().map_or(0, |s| s.data_added_packed))).collect())
+    }
+
+    fn node(&self, id: &str, path: &str) -> Result<Node, BackupError> {
+        // A full id only: a prefix or `latest` would let the point change under the caller.
+        let full = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        let found = if full { self.repo.get_snapshots(&[id]).ok() } else { None };
+        let snapshot = found
+            .and_then(|list| list.into_iter().next())
+            .ok_or_else(|| BackupError::NoSuchPoint { id: id.to_owned() })?;
+        self.repo
+            .node_from_snapshot_and_path(&snapshot, path)
+            .map_err(failed("read a restore point", &self.at))
+    }
+
+    /// Everything below `folder` of a snapshot, a folder before what is in it.
+    pub(crate) fn walk(&self, id: &str, folder: &str) -> Result<Vec<Stored>, BackupError> {
+        let root = self.node(id, folder)?;
+        let nodes =
+            self.repo.ls(&root, &LsOptions::default()).map_err(failed("list a restore point", &self.at))?;
+        nodes
+            .map(|item| {
+                let (path, node) = item.map_err(failed("list a restore point", &self.at))?;
+                Ok(Stored { path, meta: from_node(&node), kind: kind(&node), node })
+            })
+            .collect()
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self, id: &str, folder: &str) -> Result<Meta, BackupError> {
+        self.node(id, folder).map(|node| from_node(&node))
+    }
+
+    pub(crate) fn read(&self, stored: &Stored, mut into: &mut dyn Write) -> Result<(), BackupError> {
+        self.repo.dump(&stored.node, &mut into).map_err(failed("read back a file", &self.at))
+    }
+
+    /// A small file by its path in the snapshot.
+    pub(crate) fn read_path(&self, id: &str, path: &str) -> Result<Vec<u8>, BackupError> {
+        let node = self.node(id, path)?;
+        let mut bytes = Vec::new();
+        self.repo.dump(&node, &mut bytes).map_err(failed("read back a file", &self.at))?;
+        Ok(bytes)
+    }
+}
+
+/// rustic's own texts carry backtraces: the first line is for people.
+fn failed(action: &'static str, at: &Path) -> impl Fn(Box<RusticError>) -> BackupError {
+    let path = at.to_owned();
+    move |error| {
+        let text = error.display_log();
+        let mut why = text.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
+        if let Some(source) = std::error::Error::source(&*error) {
+            why = format!("{why}: {source}");
+        }
+        BackupError::Repository { action, path: path.clone(), why }
+    }
+}
+
+/// `rustic_backend` flushes files but not the folders that name them.
+fn flush(at: &Path) -> Result<(), BackupError> {
+    for entry in walkdir::WalkDir::new(at).max_depth(2).into_iter().filter_map(Result::ok) {
+        if entry.file_type().is_dir() {
+            fsync_dir(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The bits of Go's `os.FileMode`, which is what the format stores.
+const GO_DIR: u32 = 1 << 31;
+const GO_LINK: u32 = 1 << 27;
+const GO_SPECIAL: [(u32, u32); 3] = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
+
+fn to_node(path: &Path, meta: &Meta, content: &Content) -> Node {
+    let (kind, bits) = match content {
+        Content::Dir => (NodeType::Dir, GO_DIR),
+        Content::File(_) => (NodeType::File, 0),
+        Content::Link(target) => (NodeType::from_link(target), GO_LINK),
+    };
+    let special =
+        GO_SPECIAL.iter().filter(|(unix, _)| meta.mode & unix != 0).fold(0, |bits, (_, go)| bits | go);
+    let metadata = Metadata {
+        mode: Some(bits | special | (meta.mode & 0o777)),
+        mtime: Some(meta.modified),
+        atime: Some(meta.modified),
+        ctime: Some(meta.modified),
+        uid: Some(meta.uid),
+        gid: Some(meta.gid),
+        inode: meta.inode,
+        size: meta.size,
+        links: 1,
+        ..Metadata::default()
+    };
+    Node::new_node(path.file_name().unwrap_or_default(), kind, metadata)
+}
+
+fn from_node(node: &Node) -> Meta {
+    let go = node.meta.mode.unwrap_or(0o600);
+    let special = GO_SPECIAL.iter().filter(|(_, bit)| go & bit != 0).fold(0, |mode, (unix, _)| mode | unix);
+    Meta {
+        mode: special | (go & 0o777),
+        modified: node.meta.mtime.unwrap_or_default(),
+        uid: node.meta.uid.unwrap_or_default(),
+        gid: node.meta.gid.unwrap_or_default(),
+        inode: node.meta.inode,
+        size: node.meta.size,
+    }
+}
+
+fn kind(node: &Node) -> StoredKind {
+    match &node.node_type {
+        NodeType::Dir => StoredKind::Dir,
+        NodeType::File => StoredKind::File,
+        NodeType::Symlink { .. } => StoredKind::Link(node.node_type.to_link().to_owned()),
+        other => StoredKind::Other(other.to_string()),
+    }
+}
+
+/// The entries as rustic wants them; it asks for them once.
+struct Source(Mutex<Option<Entries>>);
+
+struct Open(Opener);
+
+impl ReadSourceOpen for Open {
+    type Reader = Box<dyn Read + Send>;
+
+    fn open(self) -> RusticResult<Self::Reader> {
+        (self.0)().map_err(|e| RusticError::with_source(ErrorKind::InputOutput, "the file cannot be read", e))
+    }
+}
+
+impl ReadSource for Source {
+    type Open = Open;
+    type Iter = Box<dyn Iterator<Item = RusticResult<ReadSourceEntry<Open>>> + Send>;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        Ok(None)
+    }
+
+    fn entries(&self) -> Self::Iter {
+        let entries = self.0.lock().ok().and_then(|mut e| e.take());
+        Box::new(entries.into_iter().flatten().map(|entry| {
+            let node = to_node(&entry.path, &entry.meta, &entry.content);
+            let open = match entry.content {
+                Content::File(opener) => Some(Open(opener)),
+                Content::Dir | Content::Link(_) => None,
+            };
+            Ok(ReadSourceEntry { path: entry.path, node, open })
+        }))
+    }
+}

@@ -1,0 +1,209 @@
+//! Proves a restore point: every byte is read back, every database is opened, all is compared with the manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use steady_model::backup::StoreEntry;
+
+use crate::error::BackupError;
+use crate::inspect;
+use crate::manifest::{DATA, MANIFEST, Manifest, RelPath, StoreFile, VERSION, hex};
+use crate::protocol::Verdict;
+use crate::repository::{Contents, StoredKind};
+
+pub(crate) fn manifest(contents: &Contents, id: &str) -> Result<Manifest, BackupError> {
+    let bytes = contents.read_path(id, MANIFEST)?;
+    let shown = || Path::new(id).join(MANIFEST);
+    let read = |e| BackupError::Format { path: shown(), source: e };
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(read)?;
+    let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    if found > u64::from(VERSION) {
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        return Err(BackupError::Newer { path: shown(), found, known: VERSION });
+    }
+    serde_json::from_value(value).map_err(read)
+}
+
+/// Reads a point back from the repository. `scratch` holds one database at a time.
+pub(crate) fn from_repository(
+    contents: &Contents,
+    id: &str,
+    scratch: &Path,
+    mut on_bytes: impl FnMut(u64),
+) -> Result<Verdict, BackupError> {
+    let manifest = manifest(contents, id)?;
+    let mut found = Found::new(&manifest);
+    for stored in contents.walk(id, DATA)? {
+        let Some(path) = found.expected(&stored.path) else { continue };
+        if !matches!(stored.kind, StoredKind::File) {
+            found.not_a_file(&path);
+            continue;
+        }
+        // Only a database is opened, so only a database needs a place.
+        let mut copy = None;
+        if manifest.stores.iter().any(|s| s.path == path) {
+            let made = tempfile::Builder::new().prefix("verify-").tempfile_in(scratch);
+            copy = Some(made.map_err(BackupError::io("create a temporary file in", scratch))?);
+        }
+        let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write));
+        let read = contents.read(&stored, &mut sink);
+        let (bytes, sha256) = sink.finish();
+        on_bytes(bytes);
+        if let Err(error) = read {
+            found.problem(&path, error.to_string());
+            continue;
+        }
+        found.file(&path, copy.as_ref().map_or(Path::new(""), |c| c.path()), bytes, &sha256);
+    }
+    Ok(found.verdict())
+}
+
+/// Compares a staged tree with its point's manifest.
+pub(crate) fn staged(
+    manifest: &Manifest,
+    root: &Path,
+    mut on_bytes: impl FnMut(u64),
+) -> Result<Verdict, BackupError> {
+    let mut found = Found::new(manifest);
+    for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
+        let entry = entry.map_err(|e| BackupError::io("look at", root)(e.into()))?;
+        let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let Some(path) = found.expected(relative) else { continue };
+        if !entry.file_type().is_file() {
+            found.not_a_file(&path);
+            continue;
+        }
+        let mut sink = Hashing::new(None);
+        let mut file = File::open(entry.path()).map_err(BackupError::io("read back", entry.path()))?;
+        io::copy(&mut file, &mut sink).map_err(BackupError::io("read back", entry.path()))?;
+        drop(file);
+        let (bytes, sha256) = sink.finish();
+        on_bytes(bytes);
+        found.file(&path, entry.path(), bytes, &sha256);
+    }
+    Ok(found.verdict())
+}
+
+/// What was found so far, against what the manifest promises.
+struct Found<'a> {
+    manifest: &'a Manifest,
+    hashes: BTreeMap<&'a RelPath, (u64, &'a str)>,
+    /// Promised and not seen yet.
+    open: BTreeSet<&'a RelPath>,
+    verdict: Verdict,
+}
+
+impl<'a> Found<'a> {
+    fn new(manifest: &'a Manifest) -> Self {
+        let files = manifest.files.iter().map(|f| (&f.path, (f.bytes, f.sha256.as_str())));
+        let stores = manifest.stores.iter().map(|s| (&s.path, (s.bytes, s.sha256.as_str())));
+        let hashes: BTreeMap<_, _> = files.chain(stores).collect();
+        let mut open: BTreeSet<_> = hashes.keys().copied().collect();
+        open.extend(manifest.links.iter().map(|l| &l.path));
+        open.extend(&manifest.folders);
+        Self { manifest, hashes, open, verdict: Verdict::default() }
+    }
+
+    /// The entry's path when the manifest knows it; what it does not know is a problem.
+    fn expected(&mut self, path: &Path) -> Option<RelPath> {
+        let Some(relative) = RelPath::new(path) else {
+            self.verdict.problems.push(format!("{}: its path leads out of the data", path.display()));
+            return None;
+        };
+        if self.open.remove(&relative) {
+            return Some(relative);
+        }
+        self.problem(&relative, "nothing in the manifest speaks of it");
+        None
+    }
+
+    fn problem(&mut self, path: &RelPath, what: impl std::fmt::Display) {
+        self.verdict.problems.push(format!("{path}: {what}"));
+    }
+
+    fn not_a_file(&mut self, path: &RelPath) {
+        if self.hashes.contains_key(path) {
+            self.problem(path, "it is not a file any more");
+        }
+    }
+
+    /// A file that was read back to `image`, or to nowhere when it is no database.
+    fn file(&mut self, path: &RelPath, image: &Path, bytes: u64, sha256: &str) {
+        let same = self.hashes.get(path) == Some(&(bytes, sha256));
+        if !same {
+            self.problem(path, "it reads back differently from what was backed up");
+        }
+        let manifest = self.manifest;
+        let Some(store) = manifest.stores.iter().find(|s| s.path == *path) else { return };
+        let integrity =
+            if same { self.opened(store, image) } else { "not the bytes that were backed up".to_owned() };
+        if same && integrity != "ok" {
+            self.problem(&store.path, &integrity);
+        }
+        self.verdict.stores.push(store.entry(integrity));
+    }
+
+    fn opened(&mut self, store: &StoreFile, image: &Path) -> String {
+        let db = match inspect::open_image(image) {
+            Ok(db) => db,
+            Err(e) => return inspect::reason(&e),
+        };
+        if let Some(problem) = &store.facts.problem {
+            self.verdict.problems.push(format!("{}: its rows could not be counted: {problem}", store.path));
+        }
+        let integrity = inspect::integrity(&db);
+        match inspect::rows(&db) {
+            Ok(rows) if rows == store.facts.rows || store.facts.problem.is_some() => {}
+            Ok(_) => self.problem(&store.path, "its rows are not those of the moment it was taken"),
+            Err(e) => {
+                self.problem(&store.path, format!("its rows cannot be counted: {}", inspect::reason(&e)))
+            }
+        }
+        integrity
+    }
+
+    fn verdict(mut self) -> Verdict {
+        for path in &self.open {
+            self.verdict.problems.push(format!("{path}: it is not in the restore point"));
+        }
+        let unopened = self.manifest.stores.iter().filter(|s| self.open.contains(&s.path));
+        self.verdict.stores.extend(unopened.map(|s| -> StoreEntry { s.entry("lost".to_owned()) }));
+        self.verdict.stores.sort_by(|a, b| a.path.cmp(&b.path));
+        self.verdict
+    }
+}
+
+/// Hashes what goes through it, to a copy or to nowhere.
+struct Hashing<'a> {
+    into: Option<&'a mut dyn Write>,
+    bytes: u64,
+    hash: Sha256,
+}
+
+impl<'a> Hashing<'a> {
+    fn new(into: Option<&'a mut dyn Write>) -> Self {
+        Self { into, bytes: 0, hash: Sha256::new() }
+    }
+
+    fn finish(self) -> (u64, String) {
+        (self.bytes, hex(&self.hash.finalize()))
+    }
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let Some(into) = &mut self.into {
+            into.write_all(buf)?;
+        }
+        self.hash.update(buf);
+        self.bytes += buf.len() as u64;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
