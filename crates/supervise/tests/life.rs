@@ -38,10 +38,9 @@ async fn a_killed_service_is_back_as_a_new_process_and_was_seen_not_ready_meanwh
     let life = service.lifecycle();
     assert_eq!((life.restarts, life.streak), (1, 1));
     assert_eq!(life.last_exit.unwrap().0, Exit::Signal(9));
-    let seen = world.seen.lock().unwrap();
+    let seen = world.seen.lock().unwrap().clone();
     let lost = seen.iter().position(|e| e.lifecycle.last_exit.is_some()).expect("the death was told");
     assert!(matches!(seen[lost].lifecycle.state, State::Starting { process: None, .. }), "{:?}", seen[lost]);
-    drop(seen);
     service.stop_and_wait(SOON).await.unwrap();
 }
 

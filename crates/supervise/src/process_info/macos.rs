@@ -15,7 +15,7 @@ pub fn look(pid: u32) -> Option<Seen> {
 }
 
 pub fn all() -> io::Result<Vec<Seen>> {
-    let mut system = System::new();
+    let mut system = System::new().map_err(io::Error::other)?;
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
     Ok(system.processes().values().filter_map(seen).collect())
 }
@@ -52,7 +52,7 @@ pub fn since(pid: u32) -> Option<WallTime> {
 
 fn one<T>(pid: u32, kind: ProcessRefreshKind, read: impl Fn(&Process) -> T) -> Option<T> {
     let pid = Pid::from_u32(pid);
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
     system.process(pid).map(read)
 }
