@@ -211,10 +211,8 @@ impl Inner {
     async fn take(&self, kind: PointKind, on_progress: OnProgress<'_>) -> Result<RestorePoint, BackupError> {
         self.ensure_repository().await?;
         let (source, exclude) = (self.source.clone(), self.config.exclude.clone());
-        let taken = match self.engine(Command::Backup { source, exclude, kind }, on_progress).await? {
-            Done::Taken(taken) => taken,
-            _ => return Err(unexpected("a backup")),
-        };
+        let done = self.engine(Command::Backup { source, exclude, kind }, on_progress).await?;
+        let Done::Taken(taken) = done else { return Err(unexpected("a backup")) };
         tracing::info!(point = taken.point.id, barrier_micros = taken.barrier_micros, "restore point taken");
         self.catalogue.put(&taken.point)?;
         self.verify(taken.point, on_progress).await
@@ -225,10 +223,8 @@ impl Inner {
         mut point: RestorePoint,
         on_progress: OnProgress<'_>,
     ) -> Result<RestorePoint, BackupError> {
-        let verdict = match self.engine(Command::Verify { point: point.id.clone() }, on_progress).await? {
-            Done::Verdict(verdict) => verdict,
-            _ => return Err(unexpected("a verification")),
-        };
+        let done = self.engine(Command::Verify { point: point.id.clone() }, on_progress).await?;
+        let Done::Verdict(verdict) = done else { return Err(unexpected("a verification")) };
         point.stores = verdict.stores;
         for problem in verdict.problems {
             if !point.missing.contains(&problem) {
@@ -241,10 +237,8 @@ impl Inner {
     }
 
     async fn rescan(&self) -> Result<(), BackupError> {
-        let mut points = match self.engine(Command::List, &|_| {}).await? {
-            Done::Points(points) => points,
-            _ => return Err(unexpected("a listing")),
-        };
+        let done = self.engine(Command::List, &|_| {}).await?;
+        let Done::Points(mut points) = done else { return Err(unexpected("a listing")) };
         let known = self.catalogue.read()?;
         for point in &mut points {
             if let Some(known) = known.iter().find(|k| k.id == point.id) {

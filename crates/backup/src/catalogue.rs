@@ -72,7 +72,7 @@ impl Catalogue {
     }
 
     pub(crate) fn write(&self, mut points: Vec<RestorePoint>) -> Result<(), BackupError> {
-        points.sort_by(|a, b| b.taken.cmp(&a.taken));
+        points.sort_by_key(|point| std::cmp::Reverse(point.taken));
         write_versioned(&self.path, &File { version: VERSION, points })
     }
 }

@@ -45,7 +45,7 @@ impl EngineCommand {
                     Ok(Event::Progress(progress)) => on_progress(progress),
                     Ok(Event::Done(done)) => answer = Some(Ok(done)),
                     Ok(Event::Failed { code, message }) => {
-                        answer = Some(Err(BackupError::Engine { code, message }))
+                        answer = Some(Err(BackupError::Engine { code, message }));
                     }
                     Err(e) => return Err(pipe("gave an answer that cannot be understood")(e.into())),
                 }

@@ -11,7 +11,7 @@ use steady_model::backup::PointKind;
 use crate::capture::{self, Exclude};
 use crate::clock;
 use crate::error::BackupError;
-use crate::events::Events;
+use crate::events::{Events, send};
 use crate::protocol::{Code, Command, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
 use crate::{password, stage, verify};
@@ -26,12 +26,12 @@ pub fn engine_main() -> ExitCode {
     let code = match read_request().and_then(|request| work(&request, &events)) {
         Ok(done) => {
             let code = done.code();
-            events.send(&Event::Done(done));
+            send(&Event::Done(done));
             code
         }
         Err(error) => {
             let code = code_of(&error);
-            events.send(&Event::Failed { code, message: error.to_string() });
+            send(&Event::Failed { code, message: error.to_string() });
             code
         }
     };

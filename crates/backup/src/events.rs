@@ -9,7 +9,17 @@ use crate::repository::{Content, Entry};
 /// Five lines a second are enough for eyes.
 const BETWEEN_LINES: Duration = Duration::from_millis(200);
 
-/// The engine's way to its parent.
+/// Tells the parent. Without a reader the work has no owner any more: it ends, as if it had been cancelled.
+pub(crate) fn send(event: &Event) {
+    let Ok(mut line) = serde_json::to_vec(event) else { return };
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    if out.write_all(&line).and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// How far the engine is, told to its parent now and then.
 #[derive(Default)]
 pub(crate) struct Events {
     state: Mutex<State>,
@@ -28,33 +38,23 @@ impl Events {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn send(&self, event: &Event) {
-        // Without a reader the work has no owner any more: it ends, as if it had been cancelled.
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
-        line.push(b'\n');
-        let mut out = io::stdout().lock();
-        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
-            std::process::exit(1);
-        }
-    }
-
     pub(crate) fn phase(&self, phase: &str, total: u64) {
         let mut state = self.lock();
         *state = State { phase: phase.to_owned(), done: 0, total, said: None };
-        self.say(&mut state);
+        Self::say(&mut state);
     }
 
     pub(crate) fn advance(&self, bytes: u64) {
         let mut state = self.lock();
         state.done += bytes;
         if state.said.is_none_or(|said| said.elapsed() >= BETWEEN_LINES) {
-            self.say(&mut state);
+            Self::say(&mut state);
         }
     }
 
-    fn say(&self, state: &mut State) {
+    fn say(state: &mut State) {
         state.said = Some(Stopwatch::start());
-        self.send(&Event::Progress(Progress {
+        send(&Event::Progress(Progress {
             phase: state.phase.clone(),
             done_bytes: state.done,
             total_bytes: state.total,

@@ -66,11 +66,13 @@ pub(crate) struct Appended {
 fn chunk_size(data_bytes: u64) -> ByteSize {
     const SMALL: u64 = 4 << 30;
     const MEDIUM: u64 = 16 << 30;
-    match data_bytes {
-        ..=SMALL => ByteSize::kib(32),
-        ..=MEDIUM => ByteSize::kib(64),
-        _ => ByteSize::kib(128),
-    }
+    ByteSize::kib(if data_bytes <= SMALL {
+        32
+    } else if data_bytes <= MEDIUM {
+        64
+    } else {
+        128
+    })
 }
 
 fn connect(at: &Path) -> Result<rustic_core::Repository<()>, BackupError> {

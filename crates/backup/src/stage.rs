@@ -56,7 +56,7 @@ pub(crate) fn stage(
                 written.files += 1;
             }
             StoredKind::Other(kind) => {
-                let why = format!("{} in it is a {kind}", relative);
+                let why = format!("{relative} in it is a {kind}");
                 return Err(BackupError::Untrusted { id: id.to_owned(), why });
             }
         }

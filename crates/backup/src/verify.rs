@@ -159,7 +159,7 @@ impl<'a> Found<'a> {
             Ok(rows) if rows == store.facts.rows || store.facts.problem.is_some() => {}
             Ok(_) => self.problem(&store.path, "its rows are not those of the moment it was taken"),
             Err(e) => {
-                self.problem(&store.path, format!("its rows cannot be counted: {}", inspect::reason(&e)))
+                self.problem(&store.path, format!("its rows cannot be counted: {}", inspect::reason(&e)));
             }
         }
         integrity

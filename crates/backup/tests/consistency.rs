@@ -1,5 +1,14 @@
 //! What a restore point holds while the data is being written.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and measures in real time"
+)]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,14 @@
 //! The repository as other programs and bad days see it.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and measures in real time"
+)]
+
 mod support;
 
 use std::ffi::OsStr;
@@ -70,6 +79,20 @@ async fn debians_restic_lists_checks_and_restores_the_same_tree() {
     assert_eq!(listing(&restored), listing(&world.data()));
 }
 
+/// For data that no service holds open.
+struct Nobody;
+impl steady_backup::Services for Nobody {
+    fn stop<'a>(&'a self, _: &'a [String]) -> steady_backup::BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn start_and_wait_healthy<'a>(
+        &'a self,
+        _: &'a [String],
+    ) -> steady_backup::BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 #[tokio::test]
 async fn a_restore_brings_back_every_name_mode_time_and_link() {
     let world = world();
@@ -84,18 +107,6 @@ async fn a_restore_brings_back_every_name_mode_time_and_link() {
     let before = listing(&world.data());
     std::fs::remove_dir_all(world.data()).unwrap();
 
-    struct Nobody;
-    impl steady_backup::Services for Nobody {
-        fn stop<'a>(&'a self, _: &'a [String]) -> steady_backup::BoxFuture<'a, Result<(), String>> {
-            Box::pin(async { Ok(()) })
-        }
-        fn start_and_wait_healthy<'a>(
-            &'a self,
-            _: &'a [String],
-        ) -> steady_backup::BoxFuture<'a, Result<(), String>> {
-            Box::pin(async { Ok(()) })
-        }
-    }
     let record = backups.restore(&point.id[..8], &Nobody, |_| {}).await.unwrap();
     assert_eq!(
         record.outcome,
@@ -257,7 +268,7 @@ async fn a_cancelled_backup_ends_its_engine_and_the_next_one_is_whole() {
         match backups.take(PointKind::Manual, |_| {}).await {
             Ok(point) => break point,
             Err(BackupError::Engine { code: Code::Locked, .. }) => {
-                assert!(std::time::Instant::now() < deadline)
+                assert!(std::time::Instant::now() < deadline);
             }
             Err(error) => panic!("{error}"),
         }

@@ -1,5 +1,14 @@
 //! A restore and its undo on a real data directory, and a crash at each moment of them.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and measures in real time"
+)]
+
 mod support;
 
 use std::sync::Arc;

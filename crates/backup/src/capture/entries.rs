@@ -48,14 +48,14 @@ fn entry(source: &Path, found: Found, store: Option<Store>, ledger: &Arc<Ledger>
             ledger.note(|m| m.links.push(Link { path: found.path }));
             Some(Entry { path, meta: found.meta, content: Content::Link(target) })
         }
-        (Class::Database { .. }, Some(store)) => Some(store_entry(path, found.meta, store, ledger)),
+        (Class::Database { .. }, Some(store)) => Some(store_entry(path, &found.meta, store, ledger)),
         // Why it is not here was noted when it failed.
         (Class::Database { .. }, None) => None,
         (Class::Plain, _) => plain_entry(source, path, found.path, ledger),
     }
 }
 
-fn store_entry(path: PathBuf, meta: Meta, store: Store, ledger: &Arc<Ledger>) -> Entry {
+fn store_entry(path: PathBuf, meta: &Meta, store: Store, ledger: &Arc<Ledger>) -> Entry {
     let ticket = ledger.ticket(store.path, Some(store.facts));
     let bytes = store.bytes;
     let image = store.image;
@@ -71,7 +71,7 @@ fn store_entry(path: PathBuf, meta: Meta, store: Store, ledger: &Arc<Ledger>) ->
             }
         })
     };
-    Entry { path, meta: Meta { size: bytes, ..meta }, content: Content::File(Box::new(open)) }
+    Entry { path, meta: Meta { size: bytes, ..meta.clone() }, content: Content::File(Box::new(open)) }
 }
 
 fn plain_entry(source: &Path, path: PathBuf, relative: RelPath, ledger: &Arc<Ledger>) -> Option<Entry> {

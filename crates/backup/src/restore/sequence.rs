@@ -58,7 +58,7 @@ impl Run<'_> {
         stager: &impl Stager,
     ) -> Result<RestoreRecord, BackupError> {
         if !obstacles.is_empty() {
-            return Ok(self.record(&journal, RestoreOutcome::Refused { why: obstacles.join("; ") }, false));
+            return Ok(record(&journal, RestoreOutcome::Refused { why: obstacles.join("; ") }, false));
         }
         match self.prepare(&mut journal, stager).await {
             Ok(()) => self.commit(journal).await,
@@ -136,7 +136,7 @@ impl Run<'_> {
             Move::Undo => (RestoreOutcome::RolledBack { why: "it was undone".to_owned() }, false),
         };
         let kept = replaced.then(|| journal.kept.clone());
-        let record = self.record(&journal, outcome, can_undo);
+        let record = record(&journal, outcome, can_undo);
         self.paths.finish(record.clone(), kept)?;
         let paths = self.paths.clone();
         // A tree that could not be removed now is listed, and removed at the next start.
@@ -144,17 +144,6 @@ impl Run<'_> {
             tracing::warn!(%error, "a tree of an earlier restore stays for now");
         }
         Ok(record)
-    }
-
-    fn record(&self, journal: &Journal, outcome: RestoreOutcome, can_undo: bool) -> RestoreRecord {
-        RestoreRecord {
-            id: journal.id.clone(),
-            point: journal.point.clone(),
-            point_taken: journal.point_taken,
-            ended: clock::now(),
-            outcome,
-            can_undo,
-        }
     }
 
     /// Back to the old state, from wherever the restore got to.
@@ -207,14 +196,14 @@ impl Run<'_> {
             blocking(move || swap::remove(&staged)).await?;
         }
         if touched {
-            let record = self.record(journal, RestoreOutcome::RolledBack { why }, false);
+            let record = record(journal, RestoreOutcome::RolledBack { why }, false);
             let kept = self.paths.last()?.and_then(|l| l.kept);
             self.paths.finish(record.clone(), kept)?;
             return Ok(record);
         }
         // Nothing was changed: the record of the restore before, and its undo, stay.
         self.paths.close()?;
-        Ok(self.record(journal, RestoreOutcome::Refused { why }, false))
+        Ok(record(journal, RestoreOutcome::Refused { why }, false))
     }
 
     /// Ends what a crash cut off: forward when the new state was in place, back otherwise.
@@ -254,5 +243,16 @@ fn over(journal: &Journal, can_undo: bool) -> bool {
     match journal.kind {
         Move::Restore => journal.step >= RestoreStep::Stopped,
         Move::Undo => !can_undo,
+    }
+}
+
+fn record(journal: &Journal, outcome: RestoreOutcome, can_undo: bool) -> RestoreRecord {
+    RestoreRecord {
+        id: journal.id.clone(),
+        point: journal.point.clone(),
+        point_taken: journal.point_taken,
+        ended: clock::now(),
+        outcome,
+        can_undo,
     }
 }
