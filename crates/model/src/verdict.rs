@@ -192,9 +192,10 @@ pub fn conclude(mut reasons: Vec<Reason>, busy: Option<String>, calm: &str) -> V
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
     let status = reasons.first().map_or(Status::Pass, |r| r.status);
     let sentence = match (&busy, reasons.first()) {
-        (Some(busy), _) => format!("Steady — {busy} …"),
-        (None, Some(first)) => format!("Steady — {}", first.sentence),
-        (None, None) => format!("Steady — {calm}"),
+        // Work under way explains a warning, never a failure.
+        (Some(busy), _) if status != Status::Fail => format!("Steady — {busy} …"),
+        (_, Some(first)) => format!("Steady — {}", first.sentence),
+        (_, None) => format!("Steady — {calm}"),
     };
     Verdict { status, sentence, reasons, busy }
 }

@@ -1,0 +1,25 @@
+//! The agent: the one process that knows everything.
+//!
+//! Owns the World, the event loop, the owner of long operations, and the HTTP API. Must never block on
+//! work (each owner has its own task), never read state past the World, and never start anything before
+//! the configuration has been read to its end.
+
+mod api;
+pub mod config_file;
+mod home;
+mod listeners;
+mod operations;
+mod owners;
+mod run;
+mod service_control;
+mod token;
+mod world;
+
+pub use config_file::ConfigFileError;
+pub use home::Home;
+pub use run::{AgentError, Options, run};
+
+/// The OpenAPI document of the API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api::document()
+}

@@ -1,0 +1,337 @@
+//! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use steady_backup::{BackupError, Backups, Progress, Services};
+use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
+use steady_model::config::Backup as BackupSpec;
+use steady_model::time::WallTime;
+use steady_sync::{JobHandle, RunRefused};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use ulid::Ulid;
+
+/// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
+const RETRY: Duration = Duration::from_secs(15 * 60);
+/// The wall clock may jump: a long wait is looked at again this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
+/// What the World hears of backups.
+#[derive(Debug)]
+pub enum BackupEvent {
+    Catalogue(Vec<RestorePoint>),
+    Operation(Option<Operation>),
+    LastRestore(Option<RestoreRecord>),
+    LastError(Option<String>),
+    Next(Option<WallTime>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    #[error("Steady is {} already; wait until it is done", doing.gerund())]
+    Busy { doing: OperationKind },
+    #[error("backup is not configured; add a [backup] section with the data directory to steady.toml")]
+    NotConfigured,
+    #[error("there is no restore to undo")]
+    NothingToUndo,
+    #[error("there is no restore point {id}; `steady backup list` shows them")]
+    UnknownPoint { id: String },
+    #[error("the data is in use by a job: {0}; wait until it has ended")]
+    JobRuns(#[from] RunRefused),
+    #[error("the agent is ending")]
+    Gone,
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+}
+
+enum Work {
+    BackUp(PointKind),
+    Restore(String),
+    Undo,
+}
+
+impl Work {
+    fn kind(&self) -> OperationKind {
+        match self {
+            Self::BackUp(_) => OperationKind::Backup,
+            Self::Restore(_) => OperationKind::Restore,
+            Self::Undo => OperationKind::Undo,
+        }
+    }
+}
+
+struct Command {
+    work: Work,
+    reply: oneshot::Sender<Result<String, OperationError>>,
+}
+
+/// Begins operations and answers plans. Cheap to clone.
+#[derive(Clone)]
+pub struct OperationsHandle {
+    commands: mpsc::Sender<Command>,
+    doing: watch::Receiver<Option<OperationKind>>,
+    backups: Option<Arc<Backups>>,
+}
+
+impl OperationsHandle {
+    /// Takes a restore point; answers the operation's id at once.
+    pub async fn back_up(&self, kind: PointKind) -> Result<String, OperationError> {
+        self.begin(Work::BackUp(kind)).await
+    }
+
+    pub async fn restore(&self, id: &str) -> Result<String, OperationError> {
+        self.begin(Work::Restore(id.to_owned())).await
+    }
+
+    pub async fn undo(&self) -> Result<String, OperationError> {
+        self.begin(Work::Undo).await
+    }
+
+    pub async fn plan(&self, id: &str) -> Result<RestorePlan, OperationError> {
+        let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
+        known(backups, id)?;
+        Ok(backups.plan(id).await?)
+    }
+
+    /// Services and jobs belong to the restore while one runs.
+    pub fn refuse_while_restoring(&self) -> Result<(), String> {
+        match *self.doing.borrow() {
+            Some(doing @ (OperationKind::Restore | OperationKind::Undo)) => {
+                Err(OperationError::Busy { doing }.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn begin(&self, work: Work) -> Result<String, OperationError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command { work, reply }).await.map_err(|_| OperationError::Gone)?;
+        answer.await.map_err(|_| OperationError::Gone)?
+    }
+}
+
+fn known(backups: &Backups, id: &str) -> Result<(), OperationError> {
+    if backups.catalogue()?.iter().any(|p| p.id == id) {
+        return Ok(());
+    }
+    Err(OperationError::UnknownPoint { id: id.to_owned() })
+}
+
+/// What the operations need from the rest of the agent.
+pub struct Wiring {
+    pub spec: Option<BackupSpec>,
+    pub backups: Option<Arc<Backups>>,
+    pub services: Arc<dyn Services>,
+    pub jobs: Arc<HashMap<String, JobHandle>>,
+    pub events: mpsc::Sender<BackupEvent>,
+}
+
+/// Starts the owner.
+pub fn start(wiring: Wiring) -> OperationsHandle {
+    let (commands, inbox) = mpsc::channel(8);
+    let (doing_tx, doing) = watch::channel(None);
+    let handle = OperationsHandle { commands, doing, backups: wiring.backups.clone() };
+    tokio::spawn(Owner { wiring, doing: doing_tx, running: None, due: None }.run(inbox));
+    handle
+}
+
+struct Owner {
+    wiring: Wiring,
+    doing: watch::Sender<Option<OperationKind>>,
+    running: Option<JoinHandle<Result<(), OperationError>>>,
+    due: Option<WallTime>,
+}
+
+impl Owner {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        self.publish_catalogue().await;
+        self.publish_last_restore().await;
+        self.plan_next(None).await;
+        loop {
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(Command { work, reply }) => {
+                        let _ = reply.send(self.begin(work));
+                    }
+                    None => return,
+                },
+                ended = finished(&mut self.running) => self.ended(ended).await,
+                () = until(self.due), if self.running.is_none() => {
+                    let overdue = self.due.is_some_and(|due| due <= steady_clock::now().wall);
+                    if overdue && let Err(e) = self.begin(Work::BackUp(PointKind::Scheduled)) {
+                        tracing::warn!("the scheduled backup did not begin: {e}");
+                        self.due = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, work: Work) -> Result<String, OperationError> {
+        let backups = self.wiring.backups.clone().ok_or(OperationError::NotConfigured)?;
+        if let Some(doing) = *self.doing.borrow() {
+            return Err(OperationError::Busy { doing });
+        }
+        match &work {
+            Work::Restore(id) => known(&backups, id)?,
+            Work::Undo if !backups.last_restore()?.is_some_and(|r| r.can_undo) => {
+                return Err(OperationError::NothingToUndo);
+            }
+            Work::Undo | Work::BackUp(_) => {}
+        }
+        let kind = work.kind();
+        let operation = Operation {
+            id: Ulid::generate().to_string(),
+            kind,
+            started: steady_clock::now().wall,
+            phase: "beginning".to_owned(),
+            done_bytes: 0,
+            total_bytes: 0,
+        };
+        let id = operation.id.clone();
+        self.doing.send_replace(Some(kind));
+        let reporter = Reporter { operation, events: self.wiring.events.clone() };
+        reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
+        let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
+        self.running = Some(tokio::spawn(perform(work, backups, services, jobs, reporter)));
+        Ok(id)
+    }
+
+    async fn ended(&mut self, result: Result<(), String>) {
+        self.running = None;
+        let kind = self.doing.send_replace(None);
+        let failed = result.is_err();
+        if let Err(why) = &result {
+            tracing::error!("{} failed: {why}", kind.map_or("the operation", OperationKind::gerund));
+        }
+        self.tell(BackupEvent::LastError(result.err())).await;
+        self.publish_catalogue().await;
+        self.publish_last_restore().await;
+        self.tell(BackupEvent::Operation(None)).await;
+        self.plan_next((failed && kind == Some(OperationKind::Backup)).then_some(RETRY)).await;
+    }
+
+    /// Due `every` after the newest point of ours; at once when there is none.
+    async fn plan_next(&mut self, retry: Option<Duration>) {
+        let every = self.wiring.spec.as_ref().and_then(|s| s.every);
+        let now = steady_clock::now().wall;
+        self.due = every.map(|every| match (retry, self.newest()) {
+            (Some(retry), _) => now.after(retry.min(every)),
+            (None, Some(newest)) => newest.after(every),
+            (None, None) => now,
+        });
+        self.tell(BackupEvent::Next(self.due)).await;
+    }
+
+    fn newest(&self) -> Option<WallTime> {
+        let points = self.wiring.backups.as_ref()?.catalogue().ok()?;
+        points.iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
+    }
+
+    async fn publish_catalogue(&self) {
+        let Some(backups) = &self.wiring.backups else { return };
+        match backups.catalogue() {
+            Ok(points) => self.tell(BackupEvent::Catalogue(points)).await,
+            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
+        }
+    }
+
+    async fn publish_last_restore(&self) {
+        let Some(backups) = &self.wiring.backups else { return };
+        match backups.last_restore() {
+            Ok(record) => self.tell(BackupEvent::LastRestore(record)).await,
+            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
+        }
+    }
+
+    async fn tell(&self, event: BackupEvent) {
+        // The World outlives its owners; when it is gone the agent is ending.
+        let _ = self.wiring.events.send(event).await;
+    }
+}
+
+async fn perform(
+    work: Work,
+    backups: Arc<Backups>,
+    services: Arc<dyn Services>,
+    jobs: Arc<HashMap<String, JobHandle>>,
+    reporter: Reporter,
+) -> Result<(), OperationError> {
+    let on_progress = move |p: Progress| reporter.tell(&p);
+    match work {
+        Work::BackUp(kind) => backups.take(kind, on_progress).await.map(drop)?,
+        Work::Restore(id) => {
+            let _idle = Idle::all(&jobs).await?;
+            backups.restore(&id, &*services, on_progress).await.map(drop)?;
+        }
+        Work::Undo => {
+            let _idle = Idle::all(&jobs).await?;
+            backups.undo(&*services, on_progress).await.map(drop)?;
+        }
+    }
+    Ok(())
+}
+
+/// Jobs that begin no run while this lives: they would write into the directory that is swapped.
+struct Idle(Vec<JobHandle>);
+
+impl Idle {
+    async fn all(jobs: &HashMap<String, JobHandle>) -> Result<Self, RunRefused> {
+        let mut idle = Self(Vec::new());
+        for job in jobs.values() {
+            job.pause().await?;
+            idle.0.push(job.clone());
+        }
+        Ok(idle)
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        for job in self.0.drain(..) {
+            tokio::spawn(async move { job.resume().await });
+        }
+    }
+}
+
+struct Reporter {
+    operation: Operation,
+    events: mpsc::Sender<BackupEvent>,
+}
+
+impl Reporter {
+    /// Progress is a courtesy: when the World is behind, a step of it is skipped.
+    fn tell(&self, p: &Progress) {
+        let operation = Operation {
+            phase: p.phase.clone(),
+            done_bytes: p.done_bytes,
+            total_bytes: p.total_bytes,
+            ..self.operation.clone()
+        };
+        let _ = self.events.try_send(BackupEvent::Operation(Some(operation)));
+    }
+}
+
+/// Waits for the running operation; for ever when there is none.
+async fn finished(running: &mut Option<JoinHandle<Result<(), OperationError>>>) -> Result<(), String> {
+    match running {
+        Some(task) => match task.await {
+            Ok(result) => result.map_err(|e| e.to_string()),
+            Err(e) => Err(format!("it broke off: {e}")),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the timer of the backup schedule")]
+async fn until(due: Option<WallTime>) {
+    match due {
+        Some(due) => {
+            let left = due.since(steady_clock::now().wall).unwrap_or_default();
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
+        None => std::future::pending().await,
+    }
+}

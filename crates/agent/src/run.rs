@@ -1,0 +1,181 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use steady_disk::{DiskError, FileLock, Holder, LockError};
+use steady_model::api::ShutdownRequest;
+use steady_model::config::Config;
+use steady_model::snapshot::{AgentInfo, Snapshot};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::api::{Gate, Surface};
+use crate::config_file::{self, ConfigFileError};
+use crate::home::Home;
+use crate::listeners::{self, ListenError};
+use crate::owners::{Owners, StartError};
+use crate::token::{self, TokenError};
+use crate::world::World;
+
+/// What the agent is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it keeps its own state; one agent per home.
+    pub home: PathBuf,
+    pub config: PathBuf,
+    /// The `steady` binary, for the sink and the backup engine.
+    pub program: PathBuf,
+}
+
+/// Why the agent could not begin. What ran before runs on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(transparent)]
+    Config(#[from] ConfigFileError),
+    #[error("{0}; one agent per home is enough: `steady status` asks the one that runs")]
+    SecondAgent(LockError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs until told to end by signal or by the API.
+///
+/// The first TERM or INT ends services in order; a second one ends the agent at once and leaves them to be
+/// adopted by the next agent.
+pub async fn run(options: Options) -> Result<(), AgentError> {
+    let config = Arc::new(config_file::load(&options.config)?);
+    let home = Home::new(&options.home);
+    steady_disk::create_private_dir(home.root())?;
+    let started = steady_clock::now().wall;
+    let holder = Holder { pid: std::process::id(), what: "the agent".to_owned(), since: started.to_string() };
+    let _lock = FileLock::try_acquire(&home.lock(), &holder).map_err(AgentError::SecondAgent)?;
+    let token = token::load_or_create(&home.token())?;
+    let socket = listeners::socket(&home.socket())?;
+    let loopback = listeners::loopback(config.listen).await;
+    let info = AgentInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started,
+        config: options.config.display().to_string(),
+        panel: loopback.as_ref().map(|l| format!("http://{}", l.address)),
+    };
+    let signals = Signals::new().map_err(AgentError::Signals)?;
+    let mut world = World::new(config.clone(), info);
+    let (owners, events) = Owners::start(&config, &home, &options.program).await?;
+    let (first, _) = world.snapshot(steady_clock::now());
+    let (snapshots, seen) = watch::channel(Arc::new(first));
+    let (shutdown, asked) = mpsc::channel(1);
+    let surface = Surface {
+        snapshots: seen,
+        services: owners.services.clone(),
+        jobs: owners.jobs.clone(),
+        operations: owners.operations.clone(),
+        logs: Arc::new(home.logs()),
+        shutdown,
+    };
+    listeners::serve_socket(socket, surface.clone());
+    if let Some(loopback) = loopback {
+        let gate = Gate::new(&token, loopback.address.port());
+        listeners::serve_loopback(loopback, surface, gate);
+    }
+    tracing::info!("the agent runs with {} (home {})", options.config.display(), options.home.display());
+    Loop { world, events, snapshots, owners, asked, signals }.run(&config).await;
+    // Clients see the end of the agent as the end of the socket.
+    let _ = std::fs::remove_file(home.socket());
+    tracing::info!("the agent ended");
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// A closed terminal is no reason to end.
+    _hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn ended(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Loop {
+    world: World,
+    events: crate::owners::Events,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    owners: Owners,
+    asked: mpsc::Receiver<ShutdownRequest>,
+    signals: Signals,
+}
+
+impl Loop {
+    async fn run(mut self, config: &Config) {
+        let stop_services = loop {
+            let again = self.publish();
+            tokio::select! {
+                () = self.events.apply_next(&mut self.world, &self.owners) => {}
+                () = pause(again) => {}
+                request = self.asked.recv() => match request {
+                    Some(request) => break request.stop_services,
+                    None => break false,
+                },
+                () = self.signals.ended() => break true,
+            }
+        };
+        tracing::info!(stop_services, "ending");
+        let names = stop_services.then(|| config.services.iter().rev().map(|s| s.name.clone()).collect());
+        self.end(names).await;
+    }
+
+    /// Publishes what is true now, and says after how much time it changes by itself.
+    fn publish(&mut self) -> std::time::Duration {
+        let (snapshot, again) = self.world.snapshot(steady_clock::now());
+        self.snapshots.send_replace(Arc::new(snapshot));
+        again
+    }
+
+    /// Surfaces follow the stopping; a second signal ends it at once.
+    async fn end(mut self, stop: Option<Vec<String>>) {
+        let owners = self.owners.clone();
+        let mut stopping = tokio::spawn(async move {
+            match stop {
+                Some(names) => owners.stop(names).await,
+                None => owners.leave().await,
+            }
+        });
+        loop {
+            self.publish();
+            tokio::select! {
+                () = self.events.apply_next(&mut self.world, &self.owners) => {}
+                _ = &mut stopping => return,
+                () = self.signals.ended() => {
+                    tracing::warn!("ending at once; services that still run are left to the next agent");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the timer of what changes by time alone")]
+async fn pause(span: std::time::Duration) {
+    tokio::time::sleep(span).await;
+}

@@ -1,0 +1,300 @@
+//! The one place where what is known lives. Fed by events, read as snapshots; knows no clock and no I/O.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use steady_model::backup::{self, Operation, RestorePoint, RestoreRecord};
+use steady_model::check::{self, CheckState, Observation, Status};
+use steady_model::config::{Config, Job};
+use steady_model::job::{self, Activity, RunRecord};
+use steady_model::marker::Markers;
+use steady_model::project;
+use steady_model::service::{AfterStop, Lifecycle, State};
+use steady_model::snapshot::{AgentInfo, BackupView, CheckView, JobView, ServiceView, Snapshot};
+use steady_model::time::{Now, WallTime};
+use steady_model::verdict::{self, CheckFact, Reason, Subject, Verdict};
+
+/// Ages in sentences are told anew this often.
+const AGES: Duration = Duration::from_secs(60);
+/// Runs shown with each job, and lines of output with the newest of them: snapshots stay small.
+const RUNS_SHOWN: usize = 10;
+const TAIL_SHOWN: usize = 20;
+/// Runs that are judged.
+const RUNS_KEPT: usize = 200;
+
+/// What is known of one job.
+#[derive(Debug, Default)]
+pub struct JobFacts {
+    /// `None` until the marker directory has been looked at.
+    pub markers: Option<Markers>,
+    /// Oldest first.
+    pub runs: Vec<RunRecord>,
+    pub activity: Activity,
+    pub next: Option<WallTime>,
+}
+
+impl JobFacts {
+    pub fn ran(&mut self, record: RunRecord) {
+        self.activity = Activity::Idle;
+        self.runs.push(record);
+        let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
+        self.runs.drain(..surplus);
+    }
+}
+
+/// What is known of restore points.
+#[derive(Debug, Default)]
+pub struct BackupFacts {
+    /// Newest first; `None` until the catalogue has been read.
+    pub points: Option<Vec<RestorePoint>>,
+    pub operation: Option<Operation>,
+    pub last_restore: Option<RestoreRecord>,
+    pub last_error: Option<String>,
+    pub next: Option<WallTime>,
+}
+
+pub struct World {
+    config: Arc<Config>,
+    agent: AgentInfo,
+    services: BTreeMap<String, Lifecycle>,
+    checks: BTreeMap<String, CheckState>,
+    jobs: BTreeMap<String, JobFacts>,
+    backup: BackupFacts,
+    version: u64,
+}
+
+impl World {
+    pub fn new(config: Arc<Config>, agent: AgentInfo) -> Self {
+        Self {
+            services: config.services.iter().map(|s| (s.name.clone(), Lifecycle::default())).collect(),
+            checks: config.checks.iter().map(|c| (c.name.clone(), CheckState::default())).collect(),
+            jobs: config.jobs.iter().map(|j| (j.name.clone(), JobFacts::default())).collect(),
+            backup: BackupFacts::default(),
+            version: 0,
+            config,
+            agent,
+        }
+    }
+
+    /// Whether a service has just become ready: what its checks said before is forgotten, and they should look
+    /// again.
+    pub fn service_changed(&mut self, name: &str, life: Lifecycle) -> bool {
+        let Some(slot) = self.services.get_mut(name) else { return false };
+        let became_ready = ready_since(&life).is_some() && ready_since(slot).is_none();
+        *slot = life;
+        if became_ready {
+            for check in self.config.checks.iter().filter(|c| c.service.as_deref() == Some(name)) {
+                self.checks.insert(check.name.clone(), CheckState::default());
+            }
+        }
+        became_ready
+    }
+
+    /// A look that began before its service was ready says nothing about it.
+    pub fn check_observed(&mut self, name: &str, seen: Observation) {
+        let Some(spec) = self.config.checks.iter().find(|c| c.name == name) else { return };
+        if let Some(life) = spec.service.as_ref().and_then(|s| self.services.get(s)) {
+            let looked_for = ready_since(life).map(|ready| seen.at.awake.since(ready.awake));
+            if looked_for.is_none_or(|since_ready| since_ready < seen.took) {
+                return;
+            }
+        }
+        if let Some(state) = self.checks.get_mut(name) {
+            *state = check::observe(state, seen, spec.thresholds);
+        }
+    }
+
+    pub fn job_facts(&mut self, name: &str) -> Option<&mut JobFacts> {
+        self.jobs.get_mut(name)
+    }
+
+    pub fn backup_facts(&mut self) -> &mut BackupFacts {
+        &mut self.backup
+    }
+
+    /// The checks that look at `service`.
+    pub fn checks_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a str> {
+        self.config
+            .checks
+            .iter()
+            .filter(move |c| c.service.as_deref() == Some(service))
+            .map(|c| c.name.as_str())
+    }
+
+    /// All that is true now, and after how much awake time it changes by time alone.
+    pub fn snapshot(&mut self, now: Now) -> (Snapshot, Duration) {
+        let mut next = AGES;
+        let mut reasons = Vec::new();
+        let services = self.judge_services(now, &mut reasons, &mut next);
+        let checks = self.judge_checks(&mut reasons);
+        let jobs = self.judge_jobs(now, &mut reasons);
+        let backup = self.judge_backup(now, &mut reasons);
+        let verdict = self.conclude(reasons, &jobs, &backup);
+        self.version += 1;
+        let snapshot = Snapshot {
+            version: self.version,
+            at: now.wall,
+            agent: self.agent.clone(),
+            verdict,
+            services,
+            checks,
+            jobs,
+            backup,
+        };
+        (snapshot, next)
+    }
+
+    fn judge_services(&self, now: Now, reasons: &mut Vec<Reason>, next: &mut Duration) -> Vec<ServiceView> {
+        let mut views = Vec::new();
+        for spec in &self.config.services {
+            let Some(life) = self.services.get(&spec.name) else { continue };
+            let (reason, changes_in) = verdict::judge_service(&spec.name, life, now);
+            *next = changes_in.map_or(*next, |left| left.min(*next));
+            views.push(project::service::view(&spec.name, spec.port, life, reason.as_ref(), now));
+            reasons.extend(reason);
+        }
+        views
+    }
+
+    fn judge_checks(&self, reasons: &mut Vec<Reason>) -> Vec<CheckView> {
+        let troubled = reasons.clone();
+        let mut views = Vec::new();
+        for spec in &self.config.checks {
+            let Some(state) = self.checks.get(&spec.name) else { continue };
+            let view = check_view(spec, state);
+            let fact = CheckFact {
+                name: &view.name,
+                status: view.status,
+                severity: view.severity,
+                evidence: &view.evidence,
+                since: view.since,
+                service: spec.service.as_deref(),
+            };
+            reasons.extend(verdict::judge_check(&fact, &troubled));
+            views.push(view);
+        }
+        views
+    }
+
+    fn judge_jobs(&self, now: Now, reasons: &mut Vec<Reason>) -> Vec<JobView> {
+        let mut views = Vec::new();
+        for spec in &self.config.jobs {
+            let Some(facts) = self.jobs.get(&spec.name) else { continue };
+            let view = job_view(spec, facts, now);
+            if view.status != Status::Pass {
+                let action = if view.runnable { "Sync now" } else { "Look at the log of the job" };
+                reasons.push(Reason {
+                    status: view.status,
+                    subject: Subject::Job(spec.name.clone()),
+                    sentence: format!("{}: {}", spec.name, view.phrase),
+                    since: view.last_success,
+                    action: action.to_owned(),
+                });
+            }
+            views.push(view);
+        }
+        views
+    }
+
+    fn judge_backup(&self, now: Now, reasons: &mut Vec<Reason>) -> BackupView {
+        let facts = &self.backup;
+        let points = facts.points.clone().unwrap_or_default();
+        let (status, phrase) = match (&self.config.backup, &facts.points) {
+            (None, _) => (Status::Pass, "backup is not configured".to_owned()),
+            (Some(_), None) => (Status::Unknown, "the backups have not been looked at yet".to_owned()),
+            (Some(spec), Some(points)) => backup::judge(points, spec.stale_after, now.wall),
+        };
+        let trouble = |status, sentence: String, action: &str| Reason {
+            status,
+            subject: Subject::Backup,
+            sentence,
+            since: points.first().map(|p| p.taken),
+            action: action.to_owned(),
+        };
+        if let Some(error) = &facts.last_error {
+            reasons.push(trouble(Status::Warn, error.clone(), "Open Backups for what to do"));
+        } else if status != Status::Pass {
+            reasons.push(trouble(status, phrase.clone(), "Back up now"));
+        }
+        BackupView {
+            configured: self.config.backup.is_some(),
+            status,
+            phrase,
+            points,
+            operation: facts.operation.clone(),
+            last_restore: facts.last_restore.clone(),
+            last_error: facts.last_error.clone(),
+            next: facts.next,
+        }
+    }
+
+    fn conclude(&self, reasons: Vec<Reason>, jobs: &[JobView], backup: &BackupView) -> Verdict {
+        let running = jobs.iter().find(|j| j.running_since.is_some()).map(|j| format!("running {}", j.name));
+        let restarting = self.services.iter().find_map(|(name, life)| match life.state {
+            State::Stopping { then: AfterStop::Restart, .. } => Some(format!("restarting {name}")),
+            _ => None,
+        });
+        let operation = backup.operation.as_ref().map(|o| o.kind.gerund().to_owned());
+        let phrases: Vec<&str> = jobs
+            .iter()
+            .map(|j| j.phrase.as_str())
+            .chain(backup.configured.then_some(backup.phrase.as_str()))
+            .collect();
+        let calm = if phrases.is_empty() { "all is well".to_owned() } else { phrases.join(", ") };
+        verdict::conclude(reasons, operation.or(restarting).or(running), &calm)
+    }
+}
+
+fn ready_since(life: &Lifecycle) -> Option<Now> {
+    match &life.state {
+        State::Ready { since, .. } => Some(*since),
+        _ => None,
+    }
+}
+
+fn check_view(spec: &steady_model::config::Check, state: &CheckState) -> CheckView {
+    let last = state.last.as_ref();
+    CheckView {
+        name: spec.name.clone(),
+        kind: spec.kind.name().to_owned(),
+        status: state.status,
+        severity: spec.severity,
+        evidence: last.map_or_else(|| "not looked at yet".to_owned(), |o| o.evidence.clone()),
+        since: state.since,
+        observed: last.map(|o| o.at.wall),
+        took_ms: last.map_or(0, |o| u64::try_from(o.took.as_millis()).unwrap_or(u64::MAX)),
+        measure: last.and_then(|o| o.measure.clone()),
+        service: spec.service.clone(),
+    }
+}
+
+fn job_view(spec: &Job, facts: &JobFacts, now: Now) -> JobView {
+    let judged = facts.markers.as_ref().map(|m| job::freshness(m, &facts.runs, spec.stale_after, now.wall));
+    JobView {
+        name: spec.name.clone(),
+        status: judged.as_ref().map_or(Status::Unknown, |f| f.status),
+        phrase: judged.as_ref().map_or_else(|| "not looked at yet".to_owned(), |f| f.phrase.clone()),
+        runnable: spec.command.is_some(),
+        running_since: match &facts.activity {
+            Activity::Idle => None,
+            Activity::Running { since, .. } => Some(since.wall),
+        },
+        last_success: judged.and_then(|f| f.last_success),
+        next: facts.next,
+        runs: facts
+            .runs
+            .iter()
+            .rev()
+            .take(RUNS_SHOWN)
+            .enumerate()
+            .map(|(n, run)| shown(run, n == 0))
+            .collect(),
+    }
+}
+
+fn shown(run: &RunRecord, newest: bool) -> RunRecord {
+    let lines = if newest { TAIL_SHOWN } else { 0 };
+    let tail = run.tail.iter().skip(run.tail.len().saturating_sub(lines)).cloned().collect();
+    RunRecord { tail, ..run.clone() }
+}

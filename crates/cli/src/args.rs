@@ -1,0 +1,125 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Keeps a personal backend steady: one dot that tells the truth, one click to restart, restore a backup.
+#[derive(Debug, Parser)]
+#[command(
+    name = "steady",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done · 1 it failed · 2 wrong usage or configuration · 3 the agent does not answer"
+)]
+pub struct Args {
+    /// Where this agent keeps its state [default: $STEADY_HOME, else the per-user state folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the agent or find it running, then show the app or a live table
+    Up {
+        /// Make and use a demo stack in this folder
+        #[arg(long, value_name = "DIR")]
+        demo: Option<PathBuf>,
+        /// The configuration [default: steady.toml in the home]
+        #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+        config: Option<PathBuf>,
+        /// Only start the agent
+        #[arg(long)]
+        agent_only: bool,
+        /// Stay in the terminal also where there is a display
+        #[arg(long)]
+        no_app: bool,
+    },
+    /// What is true now
+    Status {
+        /// Stay and follow every change
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// Restart services and wait until they are ready [default: all]
+    Restart { services: Vec<String> },
+    /// Stop services, proved: their group is empty and their port free [default: all]
+    Stop { services: Vec<String> },
+    /// Start services and wait until they are ready [default: all]
+    Start { services: Vec<String> },
+    /// Run a job now and wait for its outcome
+    Run { job: String },
+    /// Take a restore point, or list them
+    Backup {
+        #[command(subcommand)]
+        action: Option<BackupAction>,
+    },
+    /// Replace the data with a restore point
+    Restore {
+        /// The point's id or a unique beginning of it; `latest` is the newest verified
+        point: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Bring back the data as it was before the last restore
+    Undo {
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The log of services
+    Logs {
+        service: Option<String>,
+        /// Stay and show new lines
+        #[arg(long, short)]
+        follow: bool,
+        /// How many lines
+        #[arg(long, short = 'n', default_value_t = 200)]
+        lines: u32,
+    },
+    /// Print the link that signs a browser in to the panel
+    Panel,
+    /// End the agent
+    Down {
+        /// Leave the services running for the next agent
+        #[arg(long)]
+        keep_services: bool,
+    },
+    /// The background process itself
+    Agent {
+        /// The configuration [default: steady.toml in the home]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// The process that owns the logs; started by the agent
+    #[command(hide = true)]
+    Sink,
+    /// The process that reads and writes the repository; started by the agent
+    #[command(hide = true)]
+    Engine,
+    /// Print the OpenAPI document of the agent
+    #[command(hide = true)]
+    Openapi,
+    /// Print the JSON Schema of steady.toml, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Write man pages into a folder
+    Man { dir: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupAction {
+    /// Take a restore point and wait until it is verified
+    Now,
+    /// List restore points
+    List,
+}

@@ -1,0 +1,53 @@
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use steady_agent::Options;
+use tracing_subscriber::EnvFilter;
+
+/// Runs the agent in the foreground until it is told to end.
+pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    log_to_stderr();
+    let config = config.unwrap_or_else(|| home.join("steady.toml"));
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    runtime()?.block_on(steady_agent::run(Options { home, config, program }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two workers are enough for probes and the API, and keep the idle agent small.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+pub fn sink(home: &Path) -> anyhow::Result<ExitCode> {
+    log_to_stderr();
+    steady_logs::sink_main(home)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn openapi() -> anyhow::Result<ExitCode> {
+    crate::style::json(&steady_agent::openapi())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn schema() -> anyhow::Result<ExitCode> {
+    crate::style::json(&steady_model::config::json_schema())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        // A log that cannot be written (a full disk, a closed pipe) must not take the agent with it.
+        .log_internal_errors(false)
+        .init();
+}

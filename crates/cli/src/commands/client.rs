@@ -1,0 +1,88 @@
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use steady_client::{Client, ClientError};
+use steady_model::check::Status;
+
+use super::{agent, backup, logs, service, up};
+use crate::args::{BackupAction, Command};
+use crate::{exit, live, style, table};
+
+/// Runs a command that asks the agent.
+pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode> {
+    agent::runtime()?.block_on(async {
+        let client = Client::new(home)?;
+        match command {
+            Command::Up { demo, config, agent_only, no_app } => {
+                up::up(home, up::Choice { demo, config, agent_only, no_app }).await
+            }
+            Command::Status { watch: true } => live::follow(&client, json).await,
+            Command::Status { watch: false } => status(&client, json).await,
+            Command::Restart { services } => service::restart(&client, services, json).await,
+            Command::Stop { services } => service::stop(&client, services, json).await,
+            Command::Start { services } => service::start(&client, services, json).await,
+            Command::Run { job } => service::run_job(&client, &job, json).await,
+            Command::Backup { action: None | Some(BackupAction::Now) } => backup::take(&client, json).await,
+            Command::Backup { action: Some(BackupAction::List) } => backup::list(&client, json).await,
+            Command::Restore { point, yes, dry_run } => {
+                backup::restore(&client, &point, backup::Consent { yes, dry_run, json }).await
+            }
+            Command::Undo { yes } => backup::undo(&client, yes, json).await,
+            Command::Logs { service, follow, lines } => {
+                logs::show(home, &client, service, lines, follow, json).await
+            }
+            Command::Panel => panel(home, &client, json).await,
+            Command::Down { keep_services } => down(home, &client, keep_services).await,
+            // Handled before there was a need for the agent.
+            Command::Agent { .. }
+            | Command::Sink
+            | Command::Engine
+            | Command::Openapi
+            | Command::Schema
+            | Command::Completions { .. }
+            | Command::Man { .. } => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+async fn status(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+    let snapshot = match client.snapshot().await {
+        Ok(snapshot) => snapshot,
+        Err(e @ ClientError::AgentGone { .. }) if json => {
+            style::json(
+                &serde_json::json!({ "verdict": { "status": "unknown", "sentence": e.to_string() } }),
+            )?;
+            return Ok(exit::NO_AGENT.into());
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if json {
+        style::json(&snapshot)?
+    } else {
+        style::say(&table::snapshot(&snapshot))
+    }
+    Ok(if snapshot.verdict.status == Status::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn panel(home: &Path, client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+    let link = crate::link::sign_in(home, &client.snapshot().await?)?;
+    if json {
+        style::json(&serde_json::json!({ "url": link }))?
+    } else {
+        style::say(&link)
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn down(home: &Path, client: &Client, keep_services: bool) -> anyhow::Result<ExitCode> {
+    let pid = client.snapshot().await?.agent.pid;
+    client.shutdown(!keep_services).await?;
+    live::until_gone(home).await.with_context(|| format!("the agent (pid {pid}) was told to end"))?;
+    style::say(if keep_services {
+        "The agent ended; its services run on."
+    } else {
+        "The agent and its services ended."
+    });
+    Ok(ExitCode::SUCCESS)
+}

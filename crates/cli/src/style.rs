@@ -1,0 +1,47 @@
+//! The one place that prints. Colours obey NO_COLOR and the terminal (the `console` crate's rule).
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+use console::{Style, style};
+use steady_model::check::Status;
+
+pub fn say(text: &str) {
+    println!("{text}");
+}
+
+pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+pub fn complain(text: &str) {
+    eprintln!("{} {text}", style("steady:").for_stderr().red().bold());
+}
+
+/// Shape first, so that no information is by colour alone.
+pub fn mark(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "●",
+        Status::Warn => "◐",
+        Status::Fail => "✕",
+        Status::Unknown => "◌",
+    }
+}
+
+pub fn word(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "ok",
+        Status::Warn => "warning",
+        Status::Fail => "failed",
+        Status::Unknown => "unknown",
+    }
+}
+
+pub fn paint(status: Status, text: &str) -> String {
+    let style = match status {
+        Status::Pass => Style::new().green(),
+        Status::Warn => Style::new().yellow(),
+        Status::Fail => Style::new().red().bold(),
+        Status::Unknown => Style::new().dim(),
+    };
+    style.apply_to(text).to_string()
+}
