@@ -25,8 +25,15 @@ const TRIES: usize = 5;
 pub struct SinkClient {
     program: PathBuf,
     home: PathBuf,
+    started: Arc<Mutex<Started>>,
+}
+
+/// Shared by the clones of a client, so that none starts a sink after another one ended it.
+#[derive(Debug, Default)]
+struct Started {
     /// The sink that this process started: nobody else can reap it.
-    started: Arc<Mutex<Option<Child>>>,
+    child: Option<Child>,
+    closed: bool,
 }
 
 impl SinkClient {
@@ -66,10 +73,13 @@ impl SinkClient {
         self.ask(&Request::Detach { service: service.to_owned() })
     }
 
-    /// Ends the sink, for a shutdown of everything.
+    /// Ends the sink, for a shutdown of everything. This client and its clones start no other.
     pub fn quit(&self) -> Result<(), SinkError> {
+        // A start that is under way is waited for here, and then ended.
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.closed = true;
         self.ask(&Request::Quit {})?;
-        if let Some(mut child) = self.started.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(mut child) = started.child.take() {
             let _ = child.wait();
         }
         Ok(())
@@ -100,8 +110,11 @@ impl SinkClient {
         let complaints = self.home.join("sink.err");
         let stderr = File::create(&complaints).map_err(SinkError::at("create", &complaints))?;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.closed {
+            return Err(SinkError::Closed { home: self.home.clone() });
+        }
         // The one before is dead, or `ping` had been answered.
-        if let Some(before) = started.as_mut() {
+        if let Some(before) = started.child.as_mut() {
             let _ = before.try_wait();
         }
         let not_started = |reason: String| SinkError::NotStarted {
@@ -123,7 +136,7 @@ impl SinkClient {
         let stdout = child.stdout.take();
         let said = stdout.map_or(Ok(String::new()), first_word).map_err(|e| not_started(e.to_string()))?;
         if said == "ready" {
-            *started = Some(child);
+            started.child = Some(child);
             return Ok(());
         }
         match child.wait() {

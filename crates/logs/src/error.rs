@@ -19,6 +19,8 @@ pub enum SinkError {
     NotStarted { program: PathBuf, home: PathBuf, reason: String },
     #[error("the log sink at {} does not answer: {source}; it is started again with the agent", socket.display())]
     NoAnswer { socket: PathBuf, source: io::Error },
+    #[error("the log sink of {} was ended for good by this process", home.display())]
+    Closed { home: PathBuf },
     #[error("the log sink refused {what}: {reason}")]
     Refused { what: String, reason: String },
 }

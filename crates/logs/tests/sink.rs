@@ -8,16 +8,17 @@
     clippy::print_stdout,
     reason = "a test ends where it fails"
 )]
+#![allow(clippy::disallowed_methods, reason = "the tests wait in real time")]
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use steady_logs::{Attachment, Follower, SinkClient, make_fifo, open_fifo, tail};
+use steady_logs::{Attachment, Follower, SinkClient, SinkError, make_fifo, open_fifo, tail};
 
 const FIXTURE: &str = env!("CARGO_BIN_EXE_steady-logs-fixture");
 
@@ -59,14 +60,20 @@ impl Home {
 
     /// All that was logged, oldest first.
     fn logged(&self) -> (Vec<PathBuf>, String) {
-        let mut files: Vec<PathBuf> = fs::read_dir(self.logs()).unwrap().map(|e| e.unwrap().path()).collect();
-        // The sequence follows the time; these tests end within one jump of the clock.
-        files.sort_by_key(|f| {
-            let name = f.file_name().unwrap().to_string_lossy().into_owned();
-            name.rsplit_once('-').map_or("~".to_owned(), |(_, seq)| seq.to_owned())
-        });
-        let text = files.iter().map(|f| fs::read_to_string(f).unwrap()).collect();
-        (files, text)
+        loop {
+            let mut files: Vec<PathBuf> =
+                fs::read_dir(self.logs()).unwrap().map(|e| e.unwrap().path()).collect();
+            // The sequence decides; `current` and `.next` have none and come last.
+            files.sort_by_key(|f| {
+                let name = f.file_name().unwrap().to_string_lossy().into_owned();
+                name.rsplit_once('-').map_or("~".to_owned(), |(_, seq)| seq.to_owned())
+            });
+            // A rotation may come between the list and the reading.
+            let texts: Result<Vec<String>, _> = files.iter().map(fs::read_to_string).collect();
+            if let Ok(texts) = texts {
+                return (files, texts.concat());
+            }
+        }
     }
 }
 
@@ -77,13 +84,10 @@ impl Drop for Home {
 }
 
 fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
-    let patience = Duration::from_millis(5);
-    let mut left = limit;
+    let begun = Instant::now();
     while !holds() {
-        assert!(left > Duration::ZERO, "not within {limit:?}: {what}");
-        let (_keep, never) = std::sync::mpsc::channel::<()>();
-        let _ = never.recv_timeout(patience);
-        left = left.saturating_sub(patience);
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -113,6 +117,8 @@ fn no_line_is_lost_doubled_or_torn_over_rotations_and_sigkills_of_the_sink() {
     const LINES: u64 = 100_000;
     let home = Home::new();
     let at = home.attachment(100_000, 1000);
+    // The agent's part: what a service wrote last must outlast both it and its sink.
+    let _held = open_fifo(&at.fifo, true).unwrap();
     home.client.attach(&at).unwrap();
     let mut writing = writer(&at.fifo, 1, LINES);
     let mut kills = 0;
@@ -124,7 +130,7 @@ fn no_line_is_lost_doubled_or_torn_over_rotations_and_sigkills_of_the_sink() {
         });
         home.kill_sink();
         kills += 1;
-        // The agent's part: nothing else but start it again. What is attached, it knows.
+        // And nothing else but start it again. What is attached, it knows.
         home.client.ensure_running().unwrap();
     }
     let ended = |text: &str| text.contains(&format!("\nline {LINES:07} ")) && text.ends_with('\n');
@@ -168,6 +174,20 @@ fn a_second_sink_of_the_same_home_leaves_the_work_to_the_first() {
     assert!(second.stdout.is_empty() && second.stderr.is_empty());
     assert_eq!(home.sink_pid(), first);
     home.client.ensure_running().unwrap();
+}
+
+#[test]
+fn a_sink_that_was_told_to_quit_is_not_started_again_by_the_same_agent() {
+    let home = Home::new();
+    let at = home.attachment(1000, 1);
+    home.client.attach(&at).unwrap();
+    let clone = home.client.clone();
+    home.client.quit().unwrap();
+    assert!(matches!(clone.attach(&at), Err(SinkError::Closed { .. })));
+    assert_eq!(home.sink_pid(), None);
+    let next = SinkClient::new(FIXTURE, home.dir.path());
+    next.attach(&at).unwrap();
+    next.quit().unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::timer::pause;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Keeps a log sink running; returns only when the runtime ends. Drop it before telling the sink to quit.
+/// Keeps a log sink running; returns once this process told it to quit.
 ///
 /// The end of a held connection tells that the sink died. What it had attached, its successor knows.
 pub async fn keep_sink(sink: SinkClient) {
@@ -18,6 +18,7 @@ pub async fn keep_sink(sink: SinkClient) {
     loop {
         match hold(&sink).await {
             Ok(()) => wait = FIRST_PAUSE,
+            Err(SinkError::Closed { .. }) => return,
             Err(e) => {
                 tracing::error!("{e}");
                 pause(wait).await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use steady_logs::{Attachment, SinkClient, make_fifo, open_fifo};
+use steady_logs::{Attachment, SinkClient, SinkError, make_fifo, open_fifo};
 use steady_model::process::{PortOwner, ProcessId};
 use steady_model::service::Input;
 use tokio::task::spawn_blocking;
@@ -121,7 +121,7 @@ async fn attach(sink: SinkClient, attachment: Attachment) {
     loop {
         let (client, at) = (sink.clone(), attachment.clone());
         match spawn_blocking(move || client.attach(&at)).await {
-            Ok(Ok(())) | Err(_) => return,
+            Ok(Ok(()) | Err(SinkError::Closed { .. })) | Err(_) => return,
             Ok(Err(e)) => tracing::error!("{e}"),
         }
         timer::pause(wait).await;

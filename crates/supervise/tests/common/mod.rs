@@ -123,6 +123,17 @@ impl World {
         steady_logs::tail(&self.home().join("logs/brain"), 100_000).unwrap()
     }
 
+    /// The sink that runs, once one does.
+    pub fn sink_pid(&self) -> u32 {
+        let note = || -> Option<u32> {
+            let note = std::fs::read(self.home().join("sink.lock")).ok()?;
+            let note: serde_json::Value = serde_json::from_slice(&note).ok()?;
+            u32::try_from(note["pid"].as_u64()?).ok()
+        };
+        wait_until("a sink", || note().is_some());
+        note().unwrap()
+    }
+
     /// Who answers on the port; the pid in the answer.
     pub fn answer(&self) -> Option<u32> {
         answer(self.port)
@@ -130,12 +141,21 @@ impl World {
 
     /// All processes that carry this world's mark, the service's among them.
     pub fn marked(&self) -> Vec<u32> {
-        let mark = format!("STEADY_HOME={}", self.home().display());
+        self.processes_with("environ", &format!("STEADY_HOME={}", self.home().display()))
+    }
+
+    /// The sinks and hosts of this world.
+    fn naming_home(&self) -> Vec<u32> {
+        self.processes_with("cmdline", &self.home().display().to_string())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the world")]
+    fn processes_with(&self, file: &str, word: &str) -> Vec<u32> {
         let pids = std::fs::read_dir("/proc").unwrap();
         pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .filter(|pid: &u32| {
-                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environ.split(|b| *b == 0).any(|var| var == mark.as_bytes())
+                let words = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+                words.split(|b| *b == 0).any(|found| found == word.as_bytes())
             })
             .filter(|pid| is_alive(*pid))
             .collect()
@@ -148,6 +168,10 @@ impl Drop for World {
             let _ = kill_process(pid_of(pid), Signal::KILL);
         }
         let _ = self.sink.quit();
+        // What a killed host was just starting.
+        for pid in self.naming_home() {
+            let _ = kill_process(pid_of(pid), Signal::KILL);
+        }
     }
 }
 
