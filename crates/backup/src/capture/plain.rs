@@ -58,3 +58,46 @@ fn only_grew(path: &Path, before: &Meta, after: &Meta) -> bool {
     let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     APPEND_ONLY.contains(&kind) && after.inode == before.inode && after.size >= before.size
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn large(path: &Path) -> Meta {
+        std::fs::write(path, vec![b'a'; 2 << 20]).unwrap();
+        match open(path).unwrap() {
+            Plain::Stream(meta) => meta,
+            Plain::Read(..) => panic!("a large file was read at once"),
+        }
+    }
+
+    fn append(path: &Path) {
+        std::fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+    }
+
+    #[test]
+    fn a_large_file_that_changed_while_it_was_read_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.bin");
+        let before = large(&path);
+        assert_eq!(unchanged(&path, &before), Ok(()));
+        append(&path);
+        assert!(unchanged(&path, &before).is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert!(unchanged(&path, &before).is_err());
+    }
+
+    #[test]
+    fn a_log_that_only_grew_is_true_up_to_the_size_seen_and_a_replaced_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let before = large(&path);
+        append(&path);
+        assert_eq!(unchanged(&path, &before), Ok(()));
+        std::fs::rename(&path, dir.path().join("events.1.jsonl")).unwrap();
+        std::fs::write(&path, vec![b'b'; 3 << 20]).unwrap();
+        assert!(unchanged(&path, &before).is_err());
+    }
+}
