@@ -3,6 +3,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// A durable write or directory that failed: what was done, where, and the system's reason.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
@@ -24,22 +26,38 @@ impl DiskError {
 /// `mode` is the permission of the new file, e.g. `0o600`. The temporary file lives in the same
 /// directory (`.<name>.tmp-XXXXXX`), so the rename never crosses a volume.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temp = stage(path, bytes, mode)?;
+    // On macOS std's sync_all is F_FULLFSYNC.
+    temp.as_file().sync_all().map_err(DiskError::at("flush", path))?;
+    temp.persist(path).map_err(|e| DiskError::at("replace", path)(e.error))?;
+    fsync_dir(directory_of(path))
+}
+
+/// The same for what means nothing after a reboot: whole for every reader and after every crash of a
+/// process, possibly empty after a power loss. It never waits for the disk.
+pub fn write_atomic_until_reboot(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    let temp = stage(path, bytes, mode)?;
+    temp.persist(path).map_err(|e| DiskError::at("replace", path)(e.error))?;
+    Ok(())
+}
+
+fn stage(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, DiskError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut temp = tempfile::Builder::new()
         .prefix(&format!(".{name}.tmp-"))
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(dir)
+        .tempfile_in(directory_of(path))
         .map_err(DiskError::at("create a temporary file beside", path))?;
     temp.write_all(bytes).map_err(DiskError::at("write", path))?;
     // The umask may have taken bits that a marker read by others needs.
     temp.as_file()
         .set_permissions(Permissions::from_mode(mode))
         .map_err(DiskError::at("set the mode of", path))?;
-    // On macOS std's sync_all is F_FULLFSYNC.
-    temp.as_file().sync_all().map_err(DiskError::at("flush", path))?;
-    temp.persist(path).map_err(|e| DiskError::at("replace", path)(e.error))?;
-    fsync_dir(dir)
+    Ok(temp)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the entries of a directory durable (a rename is on disk only after this).
@@ -66,6 +84,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
         write_atomic(&path, b"old", 0o600).unwrap();
+        write_atomic_until_reboot(&path, b"newer", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
         write_atomic(&path, b"new", 0o644).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);

@@ -6,5 +6,5 @@
 mod atomic;
 mod lock;
 
-pub use atomic::{DiskError, create_private_dir, fsync_dir, write_atomic};
+pub use atomic::{DiskError, create_private_dir, fsync_dir, write_atomic, write_atomic_until_reboot};
 pub use lock::{FileLock, Holder, LockError};

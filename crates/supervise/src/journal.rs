@@ -61,7 +61,8 @@ impl Journal {
         if let Some(dir) = self.path.parent() {
             steady_disk::create_private_dir(dir)?;
         }
-        Ok(steady_disk::write_atomic(&self.path, &bytes, 0o600)?)
+        // Void after a reboot, and a busy disk must not keep a service waiting.
+        Ok(steady_disk::write_atomic_until_reboot(&self.path, &bytes, 0o600)?)
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> SuperviseError {
