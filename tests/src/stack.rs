@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::Value;
 use steady_client::Client;
+use steady_model::check::Status;
 use steady_model::snapshot::Snapshot;
 use tempfile::TempDir;
 
@@ -40,7 +41,9 @@ impl Stack {
         };
         let config = include_str!("../../crates/cli/src/demo.toml")
             .replace("7457", &stack.panel_port.to_string())
-            .replace("8741", &stack.brain_port.to_string());
+            .replace("8741", &stack.brain_port.to_string())
+            .replace("interval = \"5s\"", "interval = \"1s\"")
+            .replace("interval = \"10s\"", "interval = \"1s\"");
         std::fs::write(stack.path("steady.toml"), config).unwrap();
         stack
     }
@@ -49,6 +52,13 @@ impl Stack {
     pub async fn green() -> Self {
         let stack = Self::prepare();
         stack.up();
+        stack
+            .until("brain is ready", |s| {
+                Self::pid_of(s, "brain").is_some() && s.services[0].status == Status::Pass
+            })
+            .await;
+        // The schedule would run it too, after the settling time of a fresh agent.
+        stack.steady_json(&["run", "daily-sync"]);
         stack.until("all is well", |s| s.verdict.reasons.is_empty() && s.verdict.busy.is_none()).await;
         stack
     }

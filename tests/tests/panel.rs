@@ -43,7 +43,7 @@ async fn restore_and_undo_in_the_window() {
     let stack = Stack::green().await;
     let bus = Bus::start();
     let panel = Browser::window(&stack, &bus.address).await;
-    panel.read("verdict", "synced").await;
+    panel.read("verdict", "backed up").await;
     panel.keep("window-overview").await;
     restore_and_undo(&stack, &panel, "window").await;
     panel.close().await;
@@ -55,7 +55,7 @@ async fn restore_and_undo_in_chromium() {
     let link = stack.steady_json(&["panel"])["url"].as_str().unwrap().to_owned();
     let panel = Browser::chromium().await;
     panel.session().goto(&link).await.unwrap();
-    panel.read("verdict", "synced").await;
+    panel.read("verdict", "backed up").await;
     panel.keep("chromium-overview").await;
     restore_and_undo(&stack, &panel, "chromium").await;
     panel.close().await;
@@ -67,7 +67,7 @@ async fn the_panel_follows_live_and_never_shows_the_last_green() {
     let link = stack.steady_json(&["panel"])["url"].as_str().unwrap().to_owned();
     let panel = Browser::chromium().await;
     panel.session().goto(&link).await.unwrap();
-    panel.read("verdict", "synced").await;
+    panel.read("verdict", "backed up").await;
     let first = stack.client().snapshot().await.unwrap();
     panel.click("restart-service-brain").await;
     stack
@@ -79,7 +79,7 @@ async fn the_panel_follows_live_and_never_shows_the_last_green() {
     panel.see("agent-gone").await;
     panel.keep("chromium-agent-gone").await;
     stack.up();
-    panel.read("verdict", "synced").await;
+    panel.read("verdict", "backed up").await;
     panel.close().await;
 }
 

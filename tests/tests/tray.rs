@@ -42,8 +42,7 @@ async fn the_icon_follows_the_markers() {
     tray.until("green", async |t| t.tone().await == Tone::Green).await;
     let failed = stack.path("data/.sync_failed");
     let written = Instant::now();
-    let stamp =
-        std::process::Command::new("date").args(["-d", "+2 seconds", "+%Y-%m-%dT%H:%M:%S"]).output().unwrap();
+    let stamp = std::process::Command::new("date").args(["+%Y-%m-%dT%H:%M:%S.%6N"]).output().unwrap();
     let stamp = String::from_utf8(stamp.stdout).unwrap().trim().to_owned();
     std::fs::write(&failed, format!("{stamp}: no room at the inn")).unwrap();
     tray.until("amber", async |t| t.tone().await == Tone::Amber).await;

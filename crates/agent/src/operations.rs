@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steady_backup::{BackupError, Backups, Progress, Services};
-use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
+use steady_model::backup::{
+    Operation, OperationKind, PointKind, RestoreOutcome, RestorePlan, RestorePoint, RestoreRecord,
+};
 use steady_model::config::Backup as BackupSpec;
 use steady_model::time::WallTime;
 use steady_sync::{JobHandle, RunRefused};
@@ -40,6 +42,8 @@ pub enum OperationError {
     UnknownPoint { id: String },
     #[error("the data is in use by a job: {0}; wait until it has ended")]
     JobRuns(#[from] RunRefused),
+    #[error("nothing was changed: {why}")]
+    Refused { why: String },
     #[error("the agent is ending")]
     Gone,
     #[error(transparent)]
@@ -264,14 +268,22 @@ async fn perform(
         Work::BackUp(kind) => backups.take(kind, on_progress).await.map(drop)?,
         Work::Restore(id) => {
             let _idle = Idle::all(&jobs).await?;
-            backups.restore(&id, &*services, on_progress).await.map(drop)?;
+            refused(backups.restore(&id, &*services, on_progress).await?)?;
         }
         Work::Undo => {
             let _idle = Idle::all(&jobs).await?;
-            backups.undo(&*services, on_progress).await.map(drop)?;
+            refused(backups.undo(&*services, on_progress).await?)?;
         }
     }
     Ok(())
+}
+
+/// A restore that changed nothing leaves no record: its reason is the error of the operation.
+fn refused(record: RestoreRecord) -> Result<(), OperationError> {
+    match record.outcome {
+        RestoreOutcome::Refused { why } => Err(OperationError::Refused { why }),
+        RestoreOutcome::Restored | RestoreOutcome::RolledBack { .. } => Ok(()),
+    }
 }
 
 /// Jobs that begin no run while this lives: they would write into the directory that is swapped.

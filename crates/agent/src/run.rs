@@ -55,7 +55,9 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     steady_disk::create_private_dir(home.root())?;
     let started = steady_clock::now().wall;
     let holder = Holder { pid: std::process::id(), what: "the agent".to_owned(), since: started.to_string() };
-    let _lock = FileLock::try_acquire(&home.lock(), &holder).map_err(AgentError::SecondAgent)?;
+    let lock = FileLock::try_acquire(&home.lock(), &holder).map_err(AgentError::SecondAgent)?;
+    // The kernel lets go of it when this process has ended, which is what `steady down` waits for.
+    std::mem::forget(lock);
     let token = token::load_or_create(&home.token())?;
     let socket = listeners::socket(&home.socket())?;
     let loopback = listeners::loopback(config.listen).await;

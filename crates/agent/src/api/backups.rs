@@ -11,7 +11,9 @@ impl From<OperationError> for Refusal {
     fn from(e: OperationError) -> Self {
         match e {
             OperationError::Busy { .. } | OperationError::JobRuns(_) => Self::busy(e.to_string()),
-            OperationError::NotConfigured | OperationError::NothingToUndo => Self::refused(e.to_string()),
+            OperationError::NotConfigured
+            | OperationError::NothingToUndo
+            | OperationError::Refused { .. } => Self::refused(e.to_string()),
             OperationError::UnknownPoint { .. } => Self::not_found(e.to_string()),
             OperationError::Gone | OperationError::Backup(_) => Self::internal(e.to_string()),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use steady_client::Client;
-use steady_model::backup::{RestoreOutcome, RestorePoint};
+use steady_model::backup::{RestoreOutcome, RestorePoint, RestoreRecord};
 use steady_model::snapshot::Snapshot;
 
 use crate::live::wait_for;
@@ -69,7 +69,13 @@ pub async fn restore(client: &Client, typed: &str, consent: Consent) -> anyhow::
 pub async fn undo(client: &Client, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
     agree(yes, "Bring back the data as it was before the last restore?")?;
     let id = client.undo().await?.id.context("the agent began no undo")?;
-    finish(client, &id, json).await
+    let record = ended(client, &id, json).await?;
+    if json {
+        style::json(&record)?;
+    } else {
+        style::say("Undone: the data are as they were before the restore, and the backend is healthy.");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a RestorePoint> {
@@ -101,11 +107,7 @@ fn agree(yes: bool, question: &str) -> anyhow::Result<()> {
 }
 
 async fn finish(client: &Client, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let last = operation(client, id, json).await?;
-    if let Some(error) = &last.backup.last_error {
-        bail!("{error}");
-    }
-    let record = last.backup.last_restore.context("the agent kept no record of the restore")?;
+    let record = ended(client, id, json).await?;
     if json {
         style::json(&record)?;
     }
@@ -123,6 +125,16 @@ async fn finish(client: &Client, id: &str, json: bool) -> anyhow::Result<ExitCod
         style::say(&text);
     }
     Ok(code)
+}
+
+/// The record of a restore or an undo, once it is over.
+async fn ended(client: &Client, id: &str, json: bool) -> anyhow::Result<RestoreRecord> {
+    let last = operation(client, id, json).await?;
+    match (last.backup.last_error, last.backup.last_restore) {
+        (Some(error), _) => bail!("{error}"),
+        (None, Some(record)) => Ok(record),
+        (None, None) => bail!("the agent kept no record of the restore; its log says why"),
+    }
 }
 
 /// Waits until the operation is over, with a bar on a terminal.
