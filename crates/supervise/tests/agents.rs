@@ -15,7 +15,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{SOON, World, is_alive, kill, ready, wait_until};
+use common::{SOON, World, group_of, is_alive, kill, ready, wait_until};
 use steady_model::config::Readiness;
 use steady_model::process::Exit;
 
@@ -145,8 +145,10 @@ async fn a_descendant_that_left_the_group_is_never_taken_for_the_service() {
     (spec.port, spec.ready) = (None, Readiness::Started);
     let first = world.supervise(spec.clone());
     let pid = ready(&first).await;
-    wait_until("both run", || world.marked().len() == 2);
-    let descendant = world.marked().into_iter().find(|marked| *marked != pid).unwrap();
+    let left =
+        || world.marked().into_iter().find(|marked| *marked != pid && group_of(*marked) == Some(*marked));
+    wait_until("its descendant left the group", || left().is_some());
+    let descendant = left().unwrap();
     first.detach().await;
     kill(pid);
     wait_until("the service is gone", || !is_alive(pid));

@@ -12,7 +12,9 @@
 
 mod common;
 
-use common::{FIXTURE, SOON, Stranger, World, answer, boot_id, is_alive, ready, wait_for, wait_until};
+use common::{
+    FIXTURE, SOON, Stranger, World, answer, boot_id, group_of, is_alive, ready, wait_for, wait_until,
+};
 use steady_model::process::ProcessId;
 use steady_model::service::State;
 
@@ -82,12 +84,7 @@ async fn a_recycled_group_in_the_journal_is_left_alone() {
     let members = || -> Vec<u32> {
         let all =
             std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
-        all.filter(|pid: &u32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let group = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(2)?.parse().ok());
-            group == Some(id.pid) && is_alive(*pid)
-        })
-        .collect()
+        all.filter(|pid: &u32| group_of(*pid) == Some(id.pid) && is_alive(*pid)).collect()
     };
     leader.0.wait().unwrap();
     assert_eq!(members().len(), 2);

@@ -260,6 +260,11 @@ pub fn is_alive(pid: u32) -> bool {
     test_kill_process(pid_of(pid)).is_ok() && state.is_some_and(|state| state != 'Z')
 }
 
+pub fn group_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
+}
+
 pub fn kill(pid: u32) {
     kill_process(pid_of(pid), Signal::KILL).unwrap();
 }
