@@ -1,4 +1,4 @@
-//! The panel through WebDriver: in the app's window (WebKitGTK) and in Chromium.
+//! The panel through `WebDriver`: in the app's window (WebKitGTK) and in Chromium.
 
 use std::net::TcpStream;
 use std::path::PathBuf;

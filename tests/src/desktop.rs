@@ -1,6 +1,10 @@
 //! The tray as a desktop sees it: a `StatusNotifierWatcher` that reads the item and clicks its menu.
 //!
 //! Each tray has a session bus of its own, so that tests neither meet each other nor the desktop's panel.
+#![allow(
+    clippy::used_underscore_binding,
+    reason = "the interface macro uses the arguments that a method ignores"
+)]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -16,6 +20,11 @@ use crate::{LIMIT, Stack, bin};
 
 struct Watcher(tokio::sync::mpsc::UnboundedSender<(String, String)>);
 
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::unused_self,
+    reason = "the D-Bus interface and its macro ask for it"
+)]
 #[interface(name = "org.kde.StatusNotifierWatcher")]
 impl Watcher {
     fn register_status_notifier_item(&self, #[zbus(header)] header: Header<'_>, service: String) {
@@ -23,7 +32,6 @@ impl Watcher {
         let _ = self.0.send((sender, service));
     }
 
-    #[expect(clippy::unused_self, reason = "the interface asks for it")]
     fn register_status_notifier_host(&self, _service: &str) {}
 
     #[zbus(property)]

@@ -1,5 +1,6 @@
 //! The verdict follows the world, and `/health` says the same.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test measures")]
 
 use std::time::Instant;
 

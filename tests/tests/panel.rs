@@ -1,5 +1,5 @@
 //! The panel as a person uses it: restore and undo, in the app's window and in a browser.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use steady_e2e::browser::Browser;
 use steady_e2e::desktop::{Bus, Tray};

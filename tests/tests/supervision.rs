@@ -1,5 +1,6 @@
 //! A real backend kept running, and taken back after the agent died.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test measures")]
 
 use std::net::TcpListener;
 use std::time::Instant;

@@ -1,5 +1,4 @@
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use steady_disk::{DiskError, write_atomic};
@@ -9,7 +8,7 @@ pub enum TokenError {
     #[error("cannot read the token {}: {source}; remove it to have a new one made", path.display())]
     Unreadable { path: std::path::PathBuf, source: io::Error },
     #[error("cannot draw a new token: {0}")]
-    NoRandomness(io::Error),
+    NoRandomness(String),
     #[error(transparent)]
     Disk(#[from] DiskError),
 }
@@ -25,11 +24,8 @@ pub fn load_or_create(path: &Path) -> Result<String, TokenError> {
 }
 
 fn create(path: &Path) -> Result<String, TokenError> {
-    let mut bytes = [0_u8; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut f| f.read_exact(&mut bytes))
-        .map_err(TokenError::NoRandomness)?;
-    let token: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let word = || getrandom::u64().map_err(|e| TokenError::NoRandomness(e.to_string()));
+    let token = format!("{:016x}{:016x}{:016x}{:016x}", word()?, word()?, word()?, word()?);
     write_atomic(path, token.as_bytes(), 0o600)?;
     Ok(token)
 }

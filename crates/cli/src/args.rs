@@ -12,7 +12,7 @@ use clap_complete::Shell;
     after_help = "Exit codes: 0 done · 1 it failed · 2 wrong usage or configuration · 3 the agent does not answer"
 )]
 pub struct Args {
-    /// Where this agent keeps its state [default: $STEADY_HOME, else the per-user state folder]
+    /// Where this agent keeps its state [default: `$STEADY_HOME`, else the per-user state folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Answer in JSON

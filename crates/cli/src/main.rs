@@ -35,7 +35,10 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Sink => commands::agent::sink(&home),
         Command::Openapi => commands::agent::openapi(),
         Command::Schema => commands::agent::schema(),
-        Command::Completions { shell } => commands::shell::completions(shell),
+        Command::Completions { shell } => {
+            commands::shell::completions(shell);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Man { dir } => commands::shell::man(&dir),
         command => commands::client::run(&home, command, args.json),
     }

@@ -1,4 +1,4 @@
-//! The one place that prints. Colours obey NO_COLOR and the terminal (the `console` crate's rule).
+//! The one place that prints. Colours obey `NO_COLOR` and the terminal (the `console` crate's rule).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 use console::{Style, style};

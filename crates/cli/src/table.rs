@@ -26,23 +26,15 @@ fn ago(at: Option<WallTime>, now: WallTime) -> String {
 
 /// The whole of a snapshot on one screen.
 pub fn snapshot(s: &Snapshot) -> String {
-    let mut out = paint(s.verdict.status, &format!("{} {}", mark(s.verdict.status), s.verdict.sentence));
-    for reason in &s.verdict.reasons {
-        out += &format!(
-            "\n  {} {} — {}",
-            paint(reason.status, mark(reason.status)),
-            reason.sentence,
-            reason.action
-        );
-    }
-    if let Some(op) = &s.backup.operation {
-        let share = if op.total_bytes > 0 {
-            format!(" {} %", op.done_bytes * 100 / op.total_bytes)
-        } else {
-            String::new()
-        };
-        out += &format!("\n  {}: {}{share}", op.kind.gerund(), op.phase);
-    }
+    let mut lines =
+        vec![paint(s.verdict.status, &format!("{} {}", mark(s.verdict.status), s.verdict.sentence))];
+    lines.extend(s.verdict.reasons.iter().map(|reason| {
+        format!("  {} {} — {}", paint(reason.status, mark(reason.status)), reason.sentence, reason.action)
+    }));
+    lines.extend(s.backup.operation.as_ref().map(|op| {
+        let share = (op.done_bytes * 100).checked_div(op.total_bytes).map(|percent| format!(" {percent} %"));
+        format!("  {}: {}{}", op.kind.gerund(), op.phase, share.unwrap_or_default())
+    }));
     let mut services = table(&["SERVICE", "STATE", "PID", "PORT", "RESTARTS", "DETAIL"]);
     for v in &s.services {
         let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
@@ -72,7 +64,7 @@ pub fn snapshot(s: &Snapshot) -> String {
             s.backup.phrase.clone(),
         ]);
     }
-    format!("{out}\n\n{services}\n\n{checks}")
+    format!("{}\n\n{services}\n\n{checks}", lines.join("\n"))
 }
 
 pub fn points(points: &[RestorePoint], now: WallTime) -> String {

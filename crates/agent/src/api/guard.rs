@@ -99,40 +99,40 @@ async fn sign_in(State(gate): State<Gate>, Query(login): Query<Login>) -> Respon
 mod tests {
     use super::*;
 
-    fn ask(method: Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Option<StatusCode> {
+    fn ask(method: &Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Option<StatusCode> {
         let map = headers.iter().map(|(n, v)| (n.clone(), v.parse().unwrap())).collect();
-        Gate::new("secret", 7457).objection(&method, path, &map).map(|r| r.status)
+        Gate::new("secret", 7457).objection(method, path, &map).map(|r| r.status)
     }
 
     const HOST: (header::HeaderName, &str) = (header::HOST, "127.0.0.1:7457");
 
     #[test]
     fn only_the_token_opens_the_api_and_health_stays_open() {
-        assert_eq!(ask(Method::GET, "/health", &[HOST]), None);
-        assert_eq!(ask(Method::GET, "/", &[HOST]), None);
-        assert_eq!(ask(Method::GET, "/api/v1/snapshot", &[HOST]), Some(StatusCode::UNAUTHORIZED));
-        assert_eq!(ask(Method::POST, "/health", &[HOST]), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&Method::GET, "/health", &[HOST]), None);
+        assert_eq!(ask(&Method::GET, "/", &[HOST]), None);
+        assert_eq!(ask(&Method::GET, "/api/v1/snapshot", &[HOST]), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&Method::POST, "/health", &[HOST]), Some(StatusCode::UNAUTHORIZED));
         let wrong = (header::AUTHORIZATION, "Bearer secreT");
-        assert_eq!(ask(Method::GET, "/api/v1/snapshot", &[HOST, wrong]), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&Method::GET, "/api/v1/snapshot", &[HOST, wrong]), Some(StatusCode::UNAUTHORIZED));
         let bearer = (header::AUTHORIZATION, "Bearer secret");
-        assert_eq!(ask(Method::GET, "/api/v1/snapshot", &[HOST, bearer]), None);
+        assert_eq!(ask(&Method::GET, "/api/v1/snapshot", &[HOST, bearer]), None);
         let cookie = (header::COOKIE, "a=b; steady_session=secret");
-        assert_eq!(ask(Method::POST, "/api/v1/backups", &[HOST, cookie]), None);
+        assert_eq!(ask(&Method::POST, "/api/v1/backups", &[HOST, cookie]), None);
     }
 
     #[test]
     fn a_rebinding_host_and_a_foreign_origin_are_refused_even_with_the_token() {
         let bearer = (header::AUTHORIZATION, "Bearer secret");
         for host in ["evil.example:7457", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:7457", ""] {
-            let asked = ask(Method::GET, "/health", &[(header::HOST, host), bearer.clone()]);
+            let asked = ask(&Method::GET, "/health", &[(header::HOST, host), bearer.clone()]);
             assert_eq!(asked, Some(StatusCode::FORBIDDEN), "{host}");
         }
         for origin in ["http://evil.example", "null", "https://127.0.0.1:7457", "http://127.0.0.1:80"] {
             let asked =
-                ask(Method::POST, "/api/v1/backups", &[HOST, bearer.clone(), (header::ORIGIN, origin)]);
+                ask(&Method::POST, "/api/v1/backups", &[HOST, bearer.clone(), (header::ORIGIN, origin)]);
             assert_eq!(asked, Some(StatusCode::FORBIDDEN), "{origin}");
         }
         let own = (header::ORIGIN, "http://127.0.0.1:7457");
-        assert_eq!(ask(Method::POST, "/api/v1/backups", &[HOST, bearer, own]), None);
+        assert_eq!(ask(&Method::POST, "/api/v1/backups", &[HOST, bearer, own]), None);
     }
 }

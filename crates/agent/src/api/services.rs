@@ -27,7 +27,7 @@ fn find<'a>(surface: &'a Surface, name: &str) -> Result<&'a ServiceHandle, Refus
 
 /// Start, stop or restart a service.
 #[utoipa::path(post, path = "/api/v1/services/{name}/{command}",
-    params(("name" = String, Path), ("command" = Command, Path)),
+    params(("name" = String, Path), ("command" = inline(Command), Path)),
     responses((status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn command(
     State(surface): State<Surface>,

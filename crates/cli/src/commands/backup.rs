@@ -29,9 +29,9 @@ pub async fn take(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
         );
     };
     if json {
-        style::json(point)?
+        style::json(point)?;
     } else {
-        style::say(&table::points(std::slice::from_ref(point), last.at))
+        style::say(&table::points(std::slice::from_ref(point), last.at));
     }
     Ok(if point.verified.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -58,9 +58,9 @@ async fn status(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
         Err(e) => return Err(e.into()),
     };
     if json {
-        style::json(&snapshot)?
+        style::json(&snapshot)?;
     } else {
-        style::say(&table::snapshot(&snapshot))
+        style::say(&table::snapshot(&snapshot));
     }
     Ok(if snapshot.verdict.status == Status::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -68,9 +68,9 @@ async fn status(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
 async fn panel(home: &Path, client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     let link = crate::link::sign_in(home, &client.snapshot().await?)?;
     if json {
-        style::json(&serde_json::json!({ "url": link }))?
+        style::json(&serde_json::json!({ "url": link }))?;
     } else {
-        style::say(&link)
+        style::say(&link);
     }
     Ok(ExitCode::SUCCESS)
 }

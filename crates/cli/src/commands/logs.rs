@@ -43,7 +43,9 @@ pub async fn show(
                 .with_context(|| format!("cannot follow the log in {}", dir.display()))?;
             std::thread::spawn(move || {
                 while let Ok(lines) = follower.next_lines(PATIENCE) {
-                    lines.iter().for_each(|line| style::say(&format!("{prefix}{line}")));
+                    for line in lines {
+                        style::say(&format!("{prefix}{line}"));
+                    }
                 }
             });
         }

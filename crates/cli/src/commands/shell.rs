@@ -7,9 +7,8 @@ use clap_complete::Shell;
 
 use crate::args::Args;
 
-pub fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+pub fn completions(shell: Shell) {
     clap_complete::generate(shell, &mut Args::command(), "steady", &mut std::io::stdout());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// One page for `steady` and one for each subcommand.
