@@ -11,6 +11,7 @@ use steady_agent::Home;
 use steady_client::{Client, ClientError, Link};
 use steady_disk::FileLock;
 use steady_model::snapshot::Snapshot;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{style, table};
 
@@ -55,8 +56,8 @@ pub async fn follow(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     let mut said = String::new();
     loop {
         tokio::select! {
-            ended = tokio::signal::ctrl_c() => {
-                ended.context("cannot wait for Ctrl-C")?;
+            ended = told_to_end() => {
+                ended.context("cannot wait for signals")?;
                 return Ok(ExitCode::SUCCESS);
             }
             link = links.next() => match link {
@@ -64,6 +65,16 @@ pub async fn follow(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
                 None => return Ok(ExitCode::SUCCESS),
             }
         }
+    }
+}
+
+/// Ctrl-C, TERM, or the end of the terminal.
+async fn told_to_end() -> std::io::Result<()> {
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
     }
 }
 

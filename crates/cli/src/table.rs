@@ -9,9 +9,14 @@ use steady_model::words;
 
 use crate::style::{mark, paint, word};
 
+/// A terminal that is narrower, or does not tell its width, gets lines as long as they are.
+const NARROWEST: u16 = 60;
+
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let fits = table.width().is_some_and(|width| width >= NARROWEST);
+    let arrangement = if fits { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
     table.set_header(header.to_vec());
     table
 }
