@@ -298,3 +298,75 @@ fn shown(run: &RunRecord, newest: bool) -> RunRecord {
     let tail = run.tail.iter().skip(run.tail.len().saturating_sub(lines)).cloned().collect();
     RunRecord { tail, ..run.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use steady_model::config::{self, Roots};
+    use steady_model::process::ProcessId;
+    use steady_model::time::AwakeInstant;
+
+    use super::*;
+
+    const CONFIG: &str = "version = 1\n[service.brain]\ncommand = [\"brain\"]\n\
+        [check.health]\nkind = \"http\"\nurl = \"http://x\"\nservice = \"brain\"\n";
+
+    fn world() -> World {
+        let roots = Roots { base: "/".as_ref(), user_home: None };
+        let config = config::parse(CONFIG, "steady.toml".as_ref(), roots).unwrap();
+        let agent = AgentInfo {
+            version: "0".into(),
+            pid: 1,
+            started: at(0).wall,
+            config: "steady.toml".into(),
+            panel: None,
+        };
+        World::new(Arc::new(config), agent)
+    }
+
+    fn at(second: u64) -> Now {
+        let wall = WallTime("2026-11-22T10:00:00Z".parse().unwrap()).after(Duration::from_secs(second));
+        Now { awake: AwakeInstant::since_boot(Duration::from_secs(second)), wall }
+    }
+
+    fn saw(status: Status, second: u64, took: u64) -> Observation {
+        let took = Duration::from_secs(took);
+        Observation { status, evidence: "seen".into(), fact: false, at: at(second), took, measure: None }
+    }
+
+    fn ready(second: u64) -> Lifecycle {
+        let process = ProcessId { pid: 4711, started: 1 };
+        Lifecycle { state: State::Ready { process, since: at(second) }, ..Lifecycle::default() }
+    }
+
+    #[test]
+    fn nothing_is_green_before_it_was_looked_at() {
+        let mut world = world();
+        assert_eq!(world.snapshot(at(1)).0.verdict.status, Status::Unknown);
+        world.service_changed("brain", ready(2));
+        assert_eq!(world.snapshot(at(3)).0.verdict.status, Status::Unknown, "the check has not answered yet");
+        world.check_observed("health", saw(Status::Pass, 4, 0));
+        assert_eq!(world.snapshot(at(5)).0.verdict.status, Status::Pass);
+    }
+
+    #[test]
+    fn a_look_that_began_before_the_service_was_ready_does_not_count() {
+        let mut world = world();
+        world.check_observed("health", saw(Status::Fail, 1, 0));
+        world.service_changed("brain", ready(10));
+        world.check_observed("health", saw(Status::Fail, 11, 3));
+        assert_eq!(world.snapshot(at(11)).0.checks[0].status, Status::Unknown);
+        world.check_observed("health", saw(Status::Pass, 12, 1));
+        assert_eq!(world.snapshot(at(12)).0.checks[0].status, Status::Pass);
+    }
+
+    #[test]
+    fn what_a_check_said_of_the_process_before_is_forgotten_when_the_next_is_ready() {
+        let mut world = world();
+        world.service_changed("brain", ready(1));
+        world.check_observed("health", saw(Status::Pass, 2, 0));
+        let down = State::Starting { process: None, since: at(3) };
+        world.service_changed("brain", Lifecycle { state: down, ..Lifecycle::default() });
+        assert!(world.service_changed("brain", ready(4)), "its checks are told to look again");
+        assert_eq!(world.snapshot(at(4)).0.checks[0].status, Status::Unknown);
+    }
+}

@@ -1,0 +1,129 @@
+//! The sentences that people read, and which of them wins.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use steady_model::backup::{PointKind, RestorePoint, judge};
+use steady_model::check::{Severity, Status};
+use steady_model::process::{Exit, PortOwner, ProcessId};
+use steady_model::service::{Lifecycle, State, StopReason};
+use steady_model::time::{AwakeInstant, Now, WallTime};
+use steady_model::verdict::{CheckFact, Reason, conclude, judge_check, judge_service};
+
+const NOW: u64 = 10_000;
+
+fn at(second: u64) -> Now {
+    let wall = jiff::Timestamp::from_second(1_790_000_000 + i64::try_from(second).unwrap()).unwrap();
+    Now { awake: AwakeInstant::since_boot(Duration::from_secs(second)), wall: WallTime(wall) }
+}
+
+fn life(state: State) -> Lifecycle {
+    Lifecycle { state, ..Lifecycle::default() }
+}
+
+fn process() -> ProcessId {
+    ProcessId { pid: 4711, started: 1 }
+}
+
+fn died(life: Lifecycle) -> Lifecycle {
+    Lifecycle { streak: 1, last_exit: Some((Exit::Signal(9), at(NOW - 3).wall)), ..life }
+}
+
+fn check(status: Status, severity: Severity) -> CheckFact<'static> {
+    CheckFact {
+        name: "vault",
+        status,
+        severity,
+        evidence: "it is missing",
+        since: None,
+        service: Some("brain"),
+    }
+}
+
+#[test]
+fn every_state_of_a_service_is_told_in_one_sentence() {
+    let since = at(NOW - 60);
+    let until = AwakeInstant::since_boot(Duration::from_secs(NOW + 30));
+    let owner =
+        PortOwner { port: 8741, pid: Some(99), command: Some("python3 -m http.server".into()), since: None };
+    let states = [
+        life(State::Unknown),
+        life(State::Starting { process: None, since }),
+        died(life(State::Starting { process: Some(process()), since })),
+        life(State::Degraded { process: process(), since, reason: "not ready after 30 s".into() }),
+        died(life(State::Ready { process: process(), since: at(NOW - 2) })),
+        life(State::Stopped { since: since.wall, reason: StopReason::Requested }),
+        life(State::Stopped { since: since.wall, reason: StopReason::Ended(Exit::Code(3)) }),
+        life(State::Backoff { until, attempt: 3, cause: "exit code 3".into() }),
+        life(State::CrashLoop { until, cause: "exit code 3".into() }),
+        life(State::Foreign { owner, since: since.wall }),
+    ];
+    let told: Vec<String> = states
+        .iter()
+        .map(|life| {
+            let reason = judge_service("brain", life, at(NOW)).0.unwrap();
+            format!("{:?}: {}. {}.", reason.status, reason.sentence, reason.action)
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_service_that_came_back_is_amber_for_five_seconds_and_says_when_it_will_not_be() {
+    let back = died(life(State::Ready { process: process(), since: at(NOW) }));
+    let (reason, changes_in) = judge_service("brain", &back, at(NOW + 4));
+    assert_eq!((reason.unwrap().status, changes_in), (Status::Warn, Some(Duration::from_secs(1))));
+    assert_eq!(judge_service("brain", &back, at(NOW + 5)), (None, None));
+}
+
+#[test]
+fn a_cause_hides_its_effects_and_severity_caps_a_check() {
+    let down =
+        judge_service("brain", &life(State::Starting { process: None, since: at(NOW) }), at(NOW)).0.unwrap();
+    assert_eq!(judge_check(&check(Status::Fail, Severity::Critical), &[down]), None);
+    let status = |status, severity| judge_check(&check(status, severity), &[]).map(|r| r.status);
+    assert_eq!(status(Status::Fail, Severity::Critical), Some(Status::Fail));
+    assert_eq!(status(Status::Fail, Severity::Warning), Some(Status::Warn));
+    assert_eq!(status(Status::Unknown, Severity::Critical), Some(Status::Unknown));
+    assert_eq!(status(Status::Pass, Severity::Critical), None);
+}
+
+#[test]
+fn work_under_way_explains_a_warning_but_never_a_failure() {
+    let reason = |status| judge_check(&check(status, Severity::Critical), &[]).unwrap();
+    let said = |reasons: Vec<Reason>, busy: Option<&str>| {
+        conclude(reasons, busy.map(str::to_owned), "synced 2 h ago").sentence
+    };
+    assert_eq!(said(vec![], None), "Steady — synced 2 h ago");
+    assert_eq!(said(vec![reason(Status::Warn)], Some("backing up")), "Steady — backing up …");
+    assert_eq!(said(vec![reason(Status::Fail)], Some("backing up")), "Steady — vault: it is missing");
+    let worst = conclude(vec![reason(Status::Unknown), reason(Status::Fail), reason(Status::Warn)], None, "");
+    assert_eq!(worst.status, Status::Fail);
+    assert_eq!(
+        conclude(vec![reason(Status::Unknown)], None, "").status,
+        Status::Unknown,
+        "unknown is never green"
+    );
+}
+
+#[test]
+fn only_a_verified_point_counts_as_a_backup() {
+    let point = |age: u64, verified: bool| RestorePoint {
+        id: "ab".into(),
+        taken: at(NOW - age).wall,
+        verified: verified.then(|| at(NOW - age).wall),
+        kind: PointKind::Manual,
+        bytes: 1,
+        files: 1,
+        added: 1,
+        missing: vec![],
+        stores: vec![],
+    };
+    let hour = Duration::from_secs(3600);
+    let judged = |points: &[RestorePoint]| judge(points, hour, at(NOW).wall);
+    assert_eq!(judged(&[]), (Status::Warn, "never backed up".into()));
+    assert_eq!(judged(&[point(60, false)]), (Status::Warn, "no backup could be verified".into()));
+    assert_eq!(judged(&[point(60, false), point(120, true)]), (Status::Pass, "backed up 2 min ago".into()));
+    assert_eq!(judged(&[point(7200, true)]).0, Status::Warn);
+}
