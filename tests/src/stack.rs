@@ -201,11 +201,10 @@ pub fn alive(pid: u32) -> bool {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let done = self.steady(&["down"]);
-        // Without an agent, what it left running must still go.
-        if !done.status.success() {
-            let own = self.dir.path().to_string_lossy().into_owned();
-            let _ = Command::new("pkill").args(["-9", "-f", &own]).status();
+        // A killed agent leaves its services running: the next one takes them back and ends them.
+        if !self.steady(&["down"]).status.success() && self.path(".steady/journal").exists() {
+            self.up_output();
+            self.steady(&["down"]);
         }
     }
 }

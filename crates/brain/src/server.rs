@@ -18,6 +18,8 @@ use crate::vault::Vault;
 
 /// What is in flight at SIGTERM may take this long.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the stores may take to close after that.
+const CLOSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
@@ -74,7 +76,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
         error!(target: "brain.server", "{e}; until then every data route answers 503");
     }
 
-    let router = routes::router(App { vault, data: config.data, stores });
+    let router = routes::router(App { vault, data: config.data, stores: stores.clone() });
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
         // A dropped sender means the end as well.
@@ -96,6 +98,10 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
                 Err(_) => {
                     warn!(target: "brain.server", "stopped; requests still open after {} s were cut off", DRAIN.as_secs());
                 }
+            }
+            // What still writes after the deadline is SQLite's to recover at the next start.
+            if tokio::time::timeout(CLOSE, stores.close()).await.is_err() {
+                warn!(target: "brain.server", "the stores were still in use after {} s", CLOSE.as_secs());
             }
             Ok(Ended::Drained)
         }

@@ -103,15 +103,28 @@ struct Inner {
     spec: &'static Spec,
     data: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    connections: u32,
     permits: Arc<Semaphore>,
 }
 
 impl Database {
     /// Opens the first connection at once, so that a broken store is found at start.
-    pub fn open(spec: &'static Spec, data: &Path, connections: usize) -> Result<Self, StoreError> {
+    pub fn open(spec: &'static Spec, data: &Path, connections: u16) -> Result<Self, StoreError> {
         let idle = Mutex::new(vec![spec.open(data)?]);
-        let permits = Arc::new(Semaphore::new(connections));
-        Ok(Self(Arc::new(Inner { spec, data: data.to_owned(), idle, permits })))
+        let permits = Arc::new(Semaphore::new(usize::from(connections)));
+        let connections = u32::from(connections);
+        Ok(Self(Arc::new(Inner { spec, data: data.to_owned(), idle, connections, permits })))
+    }
+
+    /// Waits for the work under way, then closes every connection: the last one to close moves all rows from the
+    /// `-wal` into the file. Later calls are refused.
+    pub async fn close(&self) {
+        let everyone = self.0.permits.acquire_many(self.0.connections).await;
+        self.0.permits.close();
+        drop(everyone);
+        let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        // Nobody to tell when the runtime is ending already.
+        let _ = tokio::task::spawn_blocking(move || drop(idle)).await;
     }
 
     /// Runs `work` with a connection of its own; callers beyond the pool's size wait without a thread.

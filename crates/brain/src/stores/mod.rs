@@ -27,4 +27,10 @@ impl Stores {
             tracker: Database::open(&tracker::SPEC, data, 1)?,
         })
     }
+
+    pub async fn close(&self) {
+        self.conversations.close().await;
+        self.lexical.close().await;
+        self.tracker.close().await;
+    }
 }
