@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use steady_launch::Environment;
+
 use crate::process_info;
 
-const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR"];
 const SERVICE: &str = "STEADY_SERVICE";
 const HOME: &str = "STEADY_HOME";
 /// Counts the spawns of a service.
@@ -43,18 +44,12 @@ impl Mark {
     }
 }
 
-/// The whole environment of a service; what is configured wins over what is inherited, the mark over both.
-pub fn environment(
-    configured: &BTreeMap<String, String>,
-    mark: &Mark,
-    run: u64,
-) -> BTreeMap<OsString, OsString> {
-    let inherited = INHERITED.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
-    let configured = configured.iter().map(|(name, value)| (name.into(), value.into()));
-    let mark = [
+/// The whole environment of a service, with its mark.
+pub fn environment(configured: &BTreeMap<String, String>, mark: &Mark, run: u64) -> Environment {
+    let marks = [
         (SERVICE.into(), mark.service.clone().into()),
         (HOME.into(), mark.home.clone()),
         (RUN.into(), run.to_string().into()),
     ];
-    inherited.chain(configured).chain(mark).collect()
+    steady_launch::environment(configured, marks)
 }

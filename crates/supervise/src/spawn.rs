@@ -1,13 +1,12 @@
 //! A service's process: program, directory, environment, output, group of its own.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use steady_launch::find_program;
 use steady_model::config::Service;
 
 use crate::environment::{self, Mark};
@@ -20,7 +19,10 @@ pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Chil
         return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
     }
     let environment = environment::environment(&spec.env, mark, run);
-    let program = find(name, &spec.cwd, &environment)?;
+    let program = find_program(name, &spec.cwd, &environment).ok_or_else(|| {
+        let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        SpawnError::NotFound { program: name.clone(), path: path.to_string_lossy().into_owned() }
+    })?;
     // Blocking for the service, and one opening for both, so that lines keep their order.
     let output = steady_logs::open_fifo(fifo, false).map_err(SuperviseError::from)?;
     let errors = share(&output, fifo)?;
@@ -42,27 +44,4 @@ pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Chil
 fn share(output: &File, fifo: &Path) -> Result<File, SuperviseError> {
     let path = fifo.to_owned();
     output.try_clone().map_err(|source| SuperviseError::Io { action: "share the FIFO", path, source })
-}
-
-/// A name with `/` counts from the service's directory; one without is looked up in its `PATH`, then beside
-/// this program, so that what is installed together is found together.
-fn find(name: &str, cwd: &Path, environment: &BTreeMap<OsString, OsString>) -> Result<PathBuf, SpawnError> {
-    if name.contains('/') {
-        return Ok(cwd.join(name));
-    }
-    let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-    let beside = std::env::current_exe().ok().and_then(|me| Some(me.parent()?.to_owned()));
-    std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .chain(beside)
-        .map(|dir| dir.join(name))
-        .find(|candidate| is_program(candidate))
-        .ok_or_else(|| SpawnError::NotFound {
-            program: name.to_owned(),
-            path: path.to_string_lossy().into_owned(),
-        })
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

@@ -11,7 +11,6 @@ mod history;
 mod markers;
 mod output;
 mod process;
-mod program;
 mod run;
 mod watch;
 

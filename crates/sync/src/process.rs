@@ -12,15 +12,18 @@ use command_fds::CommandFdExt;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use steady_disk::FileLock;
+use steady_launch::find_program;
 use steady_model::config::Job;
 use steady_model::process::Exit;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::output::Output;
-use crate::{clock, program};
 
+/// Tells a job's processes that they are one, and which.
+const JOB: &str = "STEADY_JOB";
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the output may stay open after KILL: then a process outside the group holds it.
@@ -68,8 +71,8 @@ impl Process {
     /// agent starts no second one. What the job leaves behind outside its group holds the lock, too.
     pub fn spawn(job: &Job, command: &[String], lock: &FileLock) -> Result<Self, SpawnError> {
         let (name, args) = command.split_first().ok_or(SpawnError::Empty)?;
-        let environment = program::environment(job);
-        let program = program::find(name, &job.cwd, &environment)
+        let environment = steady_launch::environment(&job.env, [(JOB.into(), (&job.name).into())]);
+        let program = find_program(name, &job.cwd, &environment)
             .ok_or_else(|| SpawnError::NotFound { program: name.clone() })?;
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&program);
