@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use steady_e2e::browser::Browser;
-use steady_e2e::desktop::{Bus, Tray};
+use steady_e2e::desktop::{Bus, Tray, close_window, window_named, window_pid};
 use steady_e2e::{Stack, kill9};
 use steady_model::check::Status;
 use thirtyfour::By;
@@ -105,7 +105,7 @@ async fn the_menu_opens_the_panel_in_a_process_of_its_own_that_ends_with_its_win
     let stack = Stack::green().await;
     let tray = Tray::start(&stack).await;
     tray.click("Open panel").await;
-    let window = steady_e2e::desktop::window_named("Steady").await;
-    assert_ne!(steady_e2e::desktop::window_pid(&window), tray.pid());
-    steady_e2e::desktop::close_window(&window).await;
+    let window = window_named("Steady").await;
+    assert_ne!(window_pid(&window), tray.pid());
+    close_window(&window).await;
 }

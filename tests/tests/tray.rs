@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use steady_e2e::desktop::{Tone, Tray};
-use steady_e2e::{Stack, kill9};
+use steady_e2e::desktop::{Bus, Tone, Tray, close_window, window_named};
+use steady_e2e::{Stack, bin, kill9};
 
 #[tokio::test]
 async fn the_icon_leaves_green_when_the_backend_dies_and_the_menu_restarts_it() {
@@ -55,6 +55,30 @@ async fn the_icon_follows_the_markers() {
     );
     tray.click("Sync now").await;
     tray.until("green after a good sync", async |t| t.tone().await == Tone::Green).await;
+
+    std::fs::write(stack.path("data/.sync_completed"), "2020-01-01T00:00:00").unwrap();
+    tray.until("red, long overdue", async |t| t.tone().await == Tone::Red).await;
+    tray.click("Sync now").await;
+    tray.until("green after another", async |t| t.tone().await == Tone::Green).await;
+}
+
+#[tokio::test]
+async fn without_a_tray_host_the_app_says_so_and_the_panel_opens() {
+    let stack = Stack::green().await;
+    let bus = Bus::start();
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let mut app = std::process::Command::new(bin("steady-app"))
+        .arg("--home")
+        .arg(stack.home())
+        .env("DBUS_SESSION_BUS_ADDRESS", &bus.address)
+        .stderr(said.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let window = window_named("Steady").await;
+    let words = std::fs::read_to_string(said.path()).unwrap();
+    assert!(words.contains("no tray host"), "{words}");
+    close_window(&window).await;
+    assert!(app.wait().unwrap().success());
 }
 
 #[tokio::test]
