@@ -9,7 +9,6 @@ use tokio::sync::Mutex;
 use crate::capture::Exclude;
 use crate::catalogue::Catalogue;
 use crate::child::EngineCommand;
-use crate::clock;
 use crate::error::BackupError;
 use crate::password;
 use crate::plan;
@@ -231,7 +230,7 @@ impl Inner {
                 point.missing.push(problem);
             }
         }
-        point.verified = point.missing.is_empty().then(clock::now);
+        point.verified = point.missing.is_empty().then(|| steady_clock::now().wall);
         self.catalogue.put(&point)?;
         Ok(point)
     }
@@ -264,7 +263,7 @@ impl Inner {
         self.refuse_while_unfinished()?;
         let plan = self.plan(id).await?;
         let services_named = &self.config.services;
-        let now = clock::now();
+        let now = steady_clock::now().wall;
         let journal = Journal::restore(
             plan::new_id(now)?,
             plan.point.id.clone(),

@@ -1,13 +1,6 @@
-//! The one place of this crate that reads clocks and sleeps.
+//! Measuring and waiting; the wall clock is read by `steady_clock`.
 
 use std::time::{Duration, Instant};
-
-use steady_model::time::WallTime;
-
-#[expect(clippy::disallowed_methods, reason = "the adapter of the wall clock")]
-pub(crate) fn now() -> WallTime {
-    WallTime(jiff::Timestamp::now())
-}
 
 /// A moment to measure from.
 #[derive(Debug, Clone, Copy)]

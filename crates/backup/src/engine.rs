@@ -9,7 +9,6 @@ use steady_disk::{FileLock, Holder, create_private_dir};
 use steady_model::backup::PointKind;
 
 use crate::capture::{self, Exclude};
-use crate::clock;
 use crate::error::BackupError;
 use crate::events::{Events, send};
 use crate::protocol::{Code, Command, Done, Event, Request, Taken};
@@ -97,7 +96,11 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
         Command::Verify { .. } => "a verification",
         Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
     };
-    let holder = Holder { pid: std::process::id(), what: what.to_owned(), since: clock::now().to_string() };
+    let holder = Holder {
+        pid: std::process::id(),
+        what: what.to_owned(),
+        since: steady_clock::now().wall.to_string(),
+    };
     let mut path = repository.as_os_str().to_owned();
     path.push(".lock");
     Ok(FileLock::try_acquire(Path::new(&path), &holder)?)

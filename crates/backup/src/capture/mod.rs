@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use steady_model::backup::PointKind;
 
-use crate::clock;
 use crate::error::BackupError;
 use crate::manifest::{Manifest, Omission, RelPath, VERSION};
 use crate::repository::Entries;
@@ -92,5 +91,5 @@ pub(crate) enum Image {
 }
 
 fn now() -> steady_model::time::WallTime {
-    clock::now()
+    steady_clock::now().wall
 }

@@ -5,7 +5,6 @@ use steady_model::backup::{RestoreOutcome, RestoreRecord, RestoreStep};
 use super::journal::{Journal, Move, Paths};
 use super::{FailPoint, Moment, OnProgress, Services, Stager, carry, swap};
 use crate::capture::Exclude;
-use crate::clock;
 use crate::error::BackupError;
 use crate::protocol::Progress;
 
@@ -251,7 +250,7 @@ fn record(journal: &Journal, outcome: RestoreOutcome, can_undo: bool) -> Restore
         id: journal.id.clone(),
         point: journal.point.clone(),
         point_taken: journal.point_taken,
-        ended: clock::now(),
+        ended: steady_clock::now().wall,
         outcome,
         can_undo,
     }
