@@ -141,6 +141,7 @@ impl World {
             checks,
             jobs,
             backup,
+            crashes: Vec::new(),
         };
         (snapshot, next)
     }
@@ -231,7 +232,7 @@ impl World {
 
     fn conclude(&self, reasons: Vec<Reason>, jobs: &[JobView], backup: &BackupView) -> Verdict {
         let running = jobs.iter().find(|j| j.running_since.is_some()).map(|j| format!("running {}", j.name));
-        let restarting = self.services.iter().find_map(|(name, life)| match life.state {
+        let restarting = self.services.iter().find_map(|(name, life)| match &life.state {
             State::Stopping { then: AfterStop::Restart, .. } => Some(format!("restarting {name}")),
             _ => None,
         });

@@ -31,4 +31,7 @@ pub struct PortOwner {
     pub pid: Option<u32>,
     pub command: Option<String>,
     pub since: Option<WallTime>,
+    /// It is of this service, from an earlier run.
+    #[serde(default)]
+    pub ours: bool,
 }

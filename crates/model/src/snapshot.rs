@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup::{Operation, RestorePoint, RestoreRecord};
 use crate::check::{Measure, Severity, Status};
+use crate::crash::CrashSummary;
 use crate::job::RunRecord;
 use crate::process::PortOwner;
 use crate::time::WallTime;
+use crate::usage::Usage;
 use crate::verdict::Verdict;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -20,6 +22,9 @@ pub struct Snapshot {
     pub checks: Vec<CheckView>,
     pub jobs: Vec<JobView>,
     pub backup: BackupView,
+    /// The newest crash reports, newest first, a handful.
+    #[serde(default)]
+    pub crashes: Vec<CrashSummary>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -47,6 +52,12 @@ pub struct ServiceView {
     pub last_exit: Option<String>,
     /// The stranger on its port, if that keeps it from starting.
     pub foreign: Option<PortOwner>,
+    /// What its processes take; sampled often only while somebody looks.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// What is wrong with its definition although it may run.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
 /// The states of design §5 by name.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Severity, Status};
-use crate::service::{Lifecycle, State, StopReason};
+use crate::service::{End, Lifecycle, State, StopReason};
 use crate::time::{Now, WallTime};
 use crate::words;
 
@@ -65,19 +65,19 @@ pub fn judge_service(name: &str, life: &Lifecycle, now: Now) -> (Option<Reason>,
         let subject = Subject::Service(name.to_owned());
         Some(Reason { status, subject, sentence, since, action: action.to_owned() })
     };
-    let died = life.last_exit.filter(|_| life.streak > 0);
+    let died = life.last_end.as_ref().filter(|_| life.streak > 0);
     match &life.state {
         State::Unknown => (
             reason(Status::Unknown, format!("{name} has not been looked at yet"), None, "Wait a moment"),
             None,
         ),
         State::Ready { since, .. } => match died {
-            Some((exit, at)) if now.awake.since(since.awake) < SETTLE => {
+            Some((end, at)) if now.awake.since(since.awake) < SETTLE => {
                 let left = SETTLE.saturating_sub(now.awake.since(since.awake));
-                let age = words::ago(now.wall.since(at).unwrap_or_default());
-                let sentence = format!("{name} is back after {} {age}", words::exit(exit));
+                let age = words::ago(now.wall.since(*at).unwrap_or_default());
+                let sentence = format!("{name} is back after {} {age}", words::end(end));
                 (
-                    reason(Status::Warn, sentence, Some(at), "Nothing; look at its log if it happens again"),
+                    reason(Status::Warn, sentence, Some(*at), "Nothing; look at its log if it happens again"),
                     Some(left),
                 )
             }
@@ -85,7 +85,7 @@ pub fn judge_service(name: &str, life: &Lifecycle, now: Now) -> (Option<Reason>,
         },
         State::Starting { since, .. } => {
             let sentence = match died {
-                Some((exit, _)) => format!("{name} is starting again after {}", words::exit(exit)),
+                Some((end, _)) => format!("{name} is starting again after {}", words::end(end)),
                 None => format!("{name} is starting"),
             };
             (reason(Status::Warn, sentence, Some(since.wall), "Wait until it is ready"), None)
@@ -111,15 +111,40 @@ pub fn judge_service(name: &str, life: &Lifecycle, now: Now) -> (Option<Reason>,
             ),
             None,
         ),
-        State::Stopped { reason: StopReason::NeverStarted, .. } => {
-            (reason(Status::Warn, format!("{name} was not started"), None, "Start it"), None)
-        }
-        State::Stopped { since, reason: StopReason::Ended(exit) } => (
+        State::Stopped { since, reason: StopReason::Waiting(on) } => (
+            reason(
+                Status::Warn,
+                format!("{name} is {on}"),
+                Some(*since),
+                "Wait, or look at what it waits for",
+            ),
+            None,
+        ),
+        State::Stopped { reason: StopReason::Completed(_), .. } => (None, None),
+        State::Stopped { since, reason: StopReason::Ended(end @ End::Background { .. }) } => (
             reason(
                 Status::Fail,
-                format!("{name} ended with {}", words::exit(*exit)),
+                format!("{name} was ended after {}", words::end(end)),
+                Some(*since),
+                "Tell it to stay in the foreground, then start it",
+            ),
+            None,
+        ),
+        State::Stopped { since, reason: StopReason::Ended(end) } => (
+            reason(
+                Status::Fail,
+                format!("{name} ended with {}", words::end(end)),
                 Some(*since),
                 "Look at its log, then start it",
+            ),
+            None,
+        ),
+        State::Stopped { since, reason: StopReason::CouldNotStart(cause) } => (
+            reason(
+                Status::Fail,
+                format!("{name} could not be started: {cause}"),
+                Some(*since),
+                "Mend that, then start it",
             ),
             None,
         ),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::process::Exit;
+use crate::service::End;
 
 /// A duration in its largest fitting unit: `3 s`, `12 min`, `2 h`, `5 d`.
 pub fn span(d: Duration) -> String {
@@ -49,6 +50,15 @@ pub fn exit(e: Exit) -> String {
             None => format!("signal {n}"),
         },
         Exit::Unobserved => "an exit that only its parent saw".to_owned(),
+    }
+}
+
+/// How a run ended, as the cause of what follows.
+pub fn end(e: &End) -> String {
+    match e {
+        End::Exited(how) => exit(*how),
+        End::Unresponsive(reason) | End::Memory(reason) => reason.clone(),
+        End::Background { pid } => format!("going to the background as pid {pid}"),
     }
 }
 

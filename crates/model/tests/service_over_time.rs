@@ -149,6 +149,26 @@ fn a_stop_outlasts_what_happens_meanwhile_and_kills_again_and_again() {
     assert_eq!(play.feed(Input::Timer), []);
 }
 
+#[test]
+fn a_restart_for_liveness_counts_like_an_exit() {
+    let mut play = Play::begun();
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        play.feed(Input::Spawned(process(1)));
+        play.feed(Input::ReadinessPassed);
+        let effects = play.feed(Input::LivenessFailed("3 failed checks in a row".to_owned()));
+        assert!(matches!(effects[0], Effect::ReportCrash(_)), "{effects:?}");
+        play.feed(Input::ProvedStopped);
+        waits.push(match &play.life.state {
+            State::Starting { process: None, .. } => "at once".to_owned(),
+            State::Backoff { until, .. } => format!("in {} s", until.since(awake(play.now)).as_secs()),
+            other => format!("{other:?}").split(' ').next().unwrap_or_default().to_owned(),
+        });
+        play.is_tried_again();
+    }
+    assert_eq!(waits, ["at once", "in 1 s", "in 2 s", "in 4 s", "CrashLoop"]);
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     prop::sample::select(inputs().to_vec())
 }
@@ -179,7 +199,10 @@ proptest! {
                 input
             };
             let had = life.process();
-            let ended = matches!(input, Input::Exited(_) | Input::ProvedStopped);
+            let ended = matches!(
+                input,
+                Input::Exited(_) | Input::WentToBackground { .. } | Input::ProvedStopped
+            );
             let (next, effects) = step(&life, &policy, input, at(now), dice);
             if effects.contains(&Effect::Spawn) {
                 prop_assert!(had.is_none() || ended, "a second copy beside {had:?}");

@@ -79,9 +79,12 @@ fn snapshot() -> Snapshot {
             restarts: 0,
             last_exit: None,
             foreign: None,
+            usage: None,
+            warning: None,
         }],
         checks: vec![],
         jobs: vec![job("daily-sync", Status::Pass, "synced 2 h ago")],
+        crashes: vec![],
         backup: BackupView {
             configured: true,
             status: Status::Pass,

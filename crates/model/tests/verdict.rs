@@ -7,7 +7,7 @@ use std::time::Duration;
 use steady_model::backup::{PointKind, RestorePoint, judge};
 use steady_model::check::{Severity, Status};
 use steady_model::process::{Exit, PortOwner, ProcessId};
-use steady_model::service::{Lifecycle, State, StopReason};
+use steady_model::service::{End, Lifecycle, State, StopReason};
 use steady_model::time::{AwakeInstant, Now, WallTime};
 use steady_model::verdict::{CheckFact, Reason, conclude, judge_check, judge_service};
 
@@ -27,7 +27,7 @@ fn process() -> ProcessId {
 }
 
 fn died(life: Lifecycle) -> Lifecycle {
-    Lifecycle { streak: 1, last_exit: Some((Exit::Signal(9), at(NOW - 3).wall)), ..life }
+    Lifecycle { streak: 1, last_end: Some((End::Exited(Exit::Signal(9)), at(NOW - 3).wall)), ..life }
 }
 
 fn check(status: Status, severity: Severity) -> CheckFact<'static> {
@@ -45,16 +45,25 @@ fn check(status: Status, severity: Severity) -> CheckFact<'static> {
 fn every_state_of_a_service_is_told_in_one_sentence() {
     let since = at(NOW - 60);
     let until = AwakeInstant::since_boot(Duration::from_secs(NOW + 30));
-    let owner =
-        PortOwner { port: 8741, pid: Some(99), command: Some("python3 -m http.server".into()), since: None };
+    let owner = PortOwner {
+        port: 8741,
+        pid: Some(99),
+        command: Some("python3 -m http.server".into()),
+        since: None,
+        ours: false,
+    };
+    let stopped = |reason| life(State::Stopped { since: since.wall, reason });
     let states = [
         life(State::Unknown),
         life(State::Starting { process: None, since }),
         died(life(State::Starting { process: Some(process()), since })),
         life(State::Degraded { process: process(), since, reason: "not ready after 30 s".into() }),
         died(life(State::Ready { process: process(), since: at(NOW - 2) })),
-        life(State::Stopped { since: since.wall, reason: StopReason::Requested }),
-        life(State::Stopped { since: since.wall, reason: StopReason::Ended(Exit::Code(3)) }),
+        stopped(StopReason::Requested),
+        stopped(StopReason::Ended(End::Exited(Exit::Code(3)))),
+        stopped(StopReason::Ended(End::Background { pid: 4712 })),
+        stopped(StopReason::CouldNotStart("the program uvicorn is in none of PATH=/bin".into())),
+        stopped(StopReason::Waiting("waiting for db".into())),
         life(State::Backoff { until, attempt: 3, cause: "exit code 3".into() }),
         life(State::CrashLoop { until, cause: "exit code 3".into() }),
         life(State::Foreign { owner, since: since.wall }),
@@ -67,6 +76,12 @@ fn every_state_of_a_service_is_told_in_one_sentence() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_one_shot_that_did_its_work_is_no_trouble() {
+    let done = life(State::Stopped { since: at(NOW).wall, reason: StopReason::Completed(Exit::Code(0)) });
+    assert_eq!(judge_service("migrate", &done, at(NOW)), (None, None));
 }
 
 #[test]

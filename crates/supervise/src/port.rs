@@ -63,6 +63,7 @@ pub fn describe(port: u16, pid: Option<u32>) -> PortOwner {
         pid,
         command: pid.and_then(process_info::command),
         since: pid.and_then(process_info::since),
+        ours: false,
     }
 }
 

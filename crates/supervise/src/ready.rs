@@ -18,7 +18,7 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 pub async fn until_ready(readiness: &Readiness) {
     let client = match readiness {
         Readiness::Http { .. } => http_client(),
-        Readiness::Started | Readiness::Tcp { .. } => None,
+        _ => None,
     };
     let mut wait = FIRST_PAUSE;
     while !is_ready(readiness, client.as_ref()).await {
@@ -30,6 +30,8 @@ pub async fn until_ready(readiness: &Readiness) {
 async fn is_ready(readiness: &Readiness, client: Option<&reqwest::Client>) -> bool {
     match readiness {
         Readiness::Started => true,
+        // Not yet asked: such a service is not ready in time.
+        Readiness::Log { .. } | Readiness::Command { .. } | Readiness::Delay { .. } => false,
         Readiness::Tcp { port } => {
             accepts((Ipv4Addr::LOCALHOST, *port).into()).await
                 || accepts((Ipv6Addr::LOCALHOST, *port).into()).await

@@ -18,7 +18,7 @@ pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Chil
     if !spec.cwd.is_dir() {
         return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
     }
-    let environment = environment::environment(&spec.env, mark, run);
+    let environment = environment::environment(&spec.env.vars, mark, run);
     let program = find_program(name, &spec.cwd, &environment).ok_or_else(|| {
         let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         SpawnError::NotFound { program: name.clone(), path: path.to_string_lossy().into_owned() }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::{FIXTURE, SOON, World, is_alive, kill, ready, ready_as_another_than, wait_for, wait_until};
 use steady_model::config::Readiness;
 use steady_model::process::Exit;
-use steady_model::service::{RestartPolicy, State, StopReason};
+use steady_model::service::{End, RestartPolicy, State, StopReason};
 use steady_supervise::SuperviseError;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,9 +37,9 @@ async fn a_killed_service_is_back_as_a_new_process_and_was_seen_not_ready_meanwh
     assert_eq!(world.answer(), Some(new));
     let life = service.lifecycle();
     assert_eq!((life.restarts, life.streak), (1, 1));
-    assert_eq!(life.last_exit.unwrap().0, Exit::Signal(9));
+    assert_eq!(life.last_end.unwrap().0, End::Exited(Exit::Signal(9)));
     let seen = world.seen.lock().unwrap().clone();
-    let lost = seen.iter().position(|e| e.lifecycle.last_exit.is_some()).expect("the death was told");
+    let lost = seen.iter().position(|e| e.lifecycle.last_end.is_some()).expect("the death was told");
     assert!(matches!(seen[lost].lifecycle.state, State::Starting { process: None, .. }), "{:?}", seen[lost]);
     service.stop_and_wait(SOON).await.unwrap();
 }
@@ -121,7 +121,7 @@ async fn a_service_that_ends_is_left_or_restarted_as_its_policy_says() {
     (spec.port, spec.ready) = (None, Readiness::Started);
     spec.restart = RestartPolicy::Never;
     let service = world.supervise(spec.clone());
-    let ended = |exit| move |state: &State| matches!(state, State::Stopped { reason: StopReason::Ended(how), .. } if *how == exit);
+    let ended = |exit| move |state: &State| matches!(state, State::Stopped { reason: StopReason::Ended(End::Exited(how)), .. } if *how == exit);
     wait_for(&service, "ended", ended(Exit::Code(3))).await;
     service.detach().await;
 
@@ -166,7 +166,8 @@ async fn a_service_gets_a_small_environment_its_directory_and_no_input() {
     (spec.port, spec.ready) = (None, Readiness::Started);
     spec.cwd = world.home().canonicalize().unwrap().join("work dir");
     std::fs::create_dir(&spec.cwd).unwrap();
-    spec.env = [("VAULT".to_owned(), "/my vault".to_owned()), ("LANG".to_owned(), "xx".to_owned())].into();
+    spec.env.vars =
+        [("VAULT".to_owned(), "/my vault".to_owned()), ("LANG".to_owned(), "xx".to_owned())].into();
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "the agent's own environment has more");
     let service = world.supervise(spec.clone());
     ready(&service).await;

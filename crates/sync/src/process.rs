@@ -71,7 +71,7 @@ impl Process {
     /// agent starts no second one. What the job leaves behind outside its group holds the lock, too.
     pub fn spawn(job: &Job, command: &[String], lock: &FileLock) -> Result<Self, SpawnError> {
         let (name, args) = command.split_first().ok_or(SpawnError::Empty)?;
-        let environment = steady_launch::environment(&job.env, [(JOB.into(), (&job.name).into())]);
+        let environment = steady_launch::environment(&job.env.vars, [(JOB.into(), (&job.name).into())]);
         let program = find_program(name, &job.cwd, &environment)
             .ok_or_else(|| SpawnError::NotFound { program: name.clone() })?;
         let (reader, writer) = io::pipe()?;

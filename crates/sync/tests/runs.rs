@@ -53,7 +53,7 @@ async fn a_good_run_is_told_from_start_to_end_and_leaves_its_marker_and_record()
 async fn a_job_gets_its_directory_its_environment_and_nothing_else() {
     let place = Place::new();
     let mut spec = place.job("pwd; cat; env | cut -d= -f1; echo $STEADY_JOB $VAULT");
-    spec.env.insert("VAULT".to_owned(), "there".to_owned());
+    spec.env.vars.insert("VAULT".to_owned(), "there".to_owned());
     let mut job = place.start(spec);
     let record = job.run().await;
     let work = place.at("work").canonicalize().unwrap();

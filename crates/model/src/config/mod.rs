@@ -11,7 +11,8 @@ mod resolved;
 pub use error::ConfigError;
 pub use raw::json_schema;
 pub use resolved::{
-    Backup, Check, CheckKind, Config, Job, Probe, Readiness, RequiredPath, Rotation, Service, StopSignal,
+    Backup, Check, CheckKind, Config, Env, Job, LogFile, Manager, Probe, Readiness, RequiredPath, Rotation,
+    SecretRef, Service, StopSignal,
 };
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,3 +1,5 @@
+mod service;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -6,9 +8,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
-use super::resolved::StopSignal;
 use crate::check::Severity;
-use crate::service::RestartPolicy;
+pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
 
 /// `steady.toml` as typed. Relative paths start at the folder of the file; durations are written like
 /// `10s` or `2h 30m`, sizes like `5 GB`.
@@ -31,6 +32,10 @@ pub struct Raw {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Job>")]
     pub job: BTreeMap<Spanned<String>, Job>,
+    /// Logs that other programs write.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, LogFile>")]
+    pub logfile: BTreeMap<Spanned<String>, LogFile>,
     pub backup: Option<Backup>,
 }
 
@@ -40,61 +45,9 @@ pub struct Agent {
     /// Loopback address and port of the panel and of `/health`. Default `127.0.0.1:7457`; port 0 takes any.
     #[schemars(with = "Option<String>")]
     pub listen: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Service {
-    /// Program and arguments. No shell is involved.
-    #[schemars(with = "Vec<String>")]
-    pub command: Spanned<Vec<String>>,
-    /// Working directory. Default: the folder of this file.
+    /// After the machine woke, services are not restarted for failing checks for this long. Default 30s.
     #[schemars(with = "Option<String>")]
-    pub cwd: Option<Spanned<String>>,
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// The TCP port it listens on, 1 to 65535.
-    #[schemars(with = "Option<u16>")]
-    pub port: Option<Spanned<i64>>,
-    #[serde(default)]
-    pub restart: RestartPolicy,
-    /// Exit codes beside 0 that are a clean end.
-    #[serde(default)]
-    pub success_codes: Vec<i32>,
-    #[serde(default)]
-    pub stop_signal: StopSignal,
-    /// From the stop signal to KILL. Default 10s.
-    #[schemars(with = "Option<String>")]
-    pub stop_grace: Option<Spanned<String>>,
-    #[serde(default)]
-    pub ready: Ready,
-    #[serde(default)]
-    pub log: Log,
-}
-
-/// What makes a started service ready: `http`, or `tcp`, or neither (it runs).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ready {
-    /// This URL answers with a 2xx.
-    #[schemars(with = "Option<String>")]
-    pub http: Option<Spanned<String>>,
-    /// This port accepts connections.
-    #[schemars(with = "Option<u16>")]
-    pub tcp: Option<Spanned<i64>>,
-    /// Default 30s; after it the service is degraded.
-    #[schemars(with = "Option<String>")]
-    pub timeout: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    /// A new file is begun at this size. Default 10 MB.
-    #[schemars(with = "Option<String>")]
-    pub max_size: Option<Spanned<String>>,
-    /// Old files that are kept. Default 5.
-    pub keep: Option<u32>,
+    pub wake_settle: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -155,6 +108,14 @@ pub struct Job {
     pub cwd: Option<Spanned<String>>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Files of `NAME=value` lines.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub env_file: Vec<Spanned<String>>,
+    /// Name → `file:PATH` or `keychain:SERVICE[/ACCOUNT]`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub secrets: BTreeMap<String, Spanned<String>>,
     /// Default 10m.
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Spanned<String>>,
@@ -170,6 +131,19 @@ pub struct Job {
     /// The lock file that a run holds. Default: `.sync_lock` in `markers`.
     #[schemars(with = "Option<String>")]
     pub lock: Option<Spanned<String>>,
+    /// Services that it keeps busy: not restarted for failing checks while it runs.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub busy: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogFile {
+    #[schemars(with = "String")]
+    pub path: Spanned<String>,
+    /// Sizes and numbers as for a service's log.
+    #[serde(default)]
+    pub rotate: Log,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

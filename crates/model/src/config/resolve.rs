@@ -1,3 +1,7 @@
+mod check;
+mod service;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -5,12 +9,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
-use super::raw::{self, Kind, Raw};
-use super::resolved::{
-    Backup, Check, CheckKind, Config, Job, Probe, Readiness, RequiredPath, Rotation, Service,
-};
+use super::raw::{self, Raw};
+use super::resolved::{Backup, Config, Env, Job, LogFile, RequiredPath, Rotation, SecretRef};
 use super::{FORMAT_VERSION, Roots};
-use crate::check::Thresholds;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,13 +24,16 @@ pub(super) fn resolve(raw: Raw, source: &Source<'_>, roots: &Roots<'_>) -> Resul
     }
     let mut cx = Context { source, roots, required: Vec::new() };
     let listen = cx.listen(raw.agent.listen.as_ref())?;
-    let services = raw.service.into_iter().map(|(n, s)| cx.service(&n, &s)).collect::<Result<Vec<_>, _>>()?;
+    let wake_settle = cx.duration("agent.wake_settle", raw.agent.wake_settle.as_ref(), 30 * SECOND)?;
+    let services = cx.services(&raw)?;
     let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
     let checks =
         raw.check.into_iter().map(|(n, c)| cx.check(&n, &c, &names)).collect::<Result<Vec<_>, _>>()?;
-    let jobs = raw.job.into_iter().map(|(n, j)| cx.job(&n, &j)).collect::<Result<Vec<_>, _>>()?;
+    let jobs = raw.job.into_iter().map(|(n, j)| cx.job(&n, &j, &names)).collect::<Result<Vec<_>, _>>()?;
+    let log_files =
+        raw.logfile.into_iter().map(|(n, l)| cx.log_file(&n, &l)).collect::<Result<Vec<_>, _>>()?;
     let backup = raw.backup.map(|b| cx.backup(&b, &names)).transpose()?;
-    Ok(Config { listen, services, checks, jobs, backup, required_paths: cx.required })
+    Ok(Config { listen, wake_settle, services, checks, jobs, log_files, backup, required_paths: cx.required })
 }
 
 struct Context<'a> {
@@ -59,118 +63,7 @@ impl Context<'_> {
         }
     }
 
-    fn service(&mut self, name: &Spanned<String>, raw: &raw::Service) -> Result<Service, ConfigError> {
-        self.check_name("service", name)?;
-        let key = |k: &str| format!("service.{}.{k}", name.get_ref());
-        let port = raw.port.as_ref().map(|p| self.port(&key("port"), p)).transpose()?;
-        let ready = match (&raw.ready.http, &raw.ready.tcp) {
-            (Some(http), Some(_)) => {
-                return Err(self.bad(http, format!("{} has both `http` and `tcp`; keep one", key("ready"))));
-            }
-            (Some(url), None) => Readiness::Http { url: self.url(&key("ready.http"), url)? },
-            (None, Some(tcp)) => Readiness::Tcp { port: self.port(&key("ready.tcp"), tcp)? },
-            (None, None) => Readiness::Started,
-        };
-        Ok(Service {
-            name: name.get_ref().clone(),
-            command: self.command(&key("command"), &raw.command)?,
-            cwd: self.cwd(&key("cwd"), raw.cwd.as_ref()),
-            env: raw.env.clone(),
-            port,
-            restart: raw.restart,
-            success_codes: raw.success_codes.clone(),
-            stop_signal: raw.stop_signal,
-            stop_grace: self.duration(&key("stop_grace"), raw.stop_grace.as_ref(), 10 * SECOND)?,
-            ready,
-            ready_timeout: self.duration(&key("ready.timeout"), raw.ready.timeout.as_ref(), 30 * SECOND)?,
-            log: Rotation {
-                max_bytes: self.size(
-                    &key("log.max_size"),
-                    raw.log.max_size.as_ref(),
-                    Rotation::default().max_bytes,
-                )?,
-                keep: raw.log.keep.unwrap_or(Rotation::default().keep),
-            },
-        })
-    }
-
-    fn check(
-        &mut self,
-        name: &Spanned<String>,
-        raw: &raw::Check,
-        services: &[&str],
-    ) -> Result<Check, ConfigError> {
-        self.check_name("check", name)?;
-        let key = |k: &str| format!("check.{}.{k}", name.get_ref());
-        self.refuse_foreign_keys(name.get_ref(), raw)?;
-        let missing = |k: &str| self.bad(&raw.kind, format!("{} is missing", key(k)));
-        let (kind, interval) = match raw.kind.get_ref() {
-            Kind::Http => {
-                let url = raw.url.as_ref().ok_or_else(|| missing("url"))?;
-                let kind = CheckKind::Http {
-                    url: self.url(&key("url"), url)?,
-                    status: raw.status.as_ref().map_or_else(|| vec![200], |s| s.get_ref().clone()),
-                    body: raw.body.as_ref().map(|b| b.get_ref().clone()).unwrap_or_default(),
-                };
-                (kind, 10 * SECOND)
-            }
-            Kind::Path => {
-                let path = raw.path.as_ref().ok_or_else(|| missing("path"))?;
-                (CheckKind::Path { path: self.path(path.get_ref()) }, 30 * SECOND)
-            }
-            Kind::Disk => {
-                let path = raw.path.as_ref().ok_or_else(|| missing("path"))?;
-                let warn_bytes = self.size(&key("warn_below"), raw.warn_below.as_ref(), 5_000_000_000)?;
-                let fail_bytes = self.size(&key("fail_below"), raw.fail_below.as_ref(), 1_000_000_000)?;
-                (CheckKind::Disk { path: self.path(path.get_ref()), warn_bytes, fail_bytes }, 60 * SECOND)
-            }
-        };
-        let probe = Probe {
-            interval: self.duration(&key("interval"), raw.interval.as_ref(), interval)?,
-            timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), 3 * SECOND)?,
-        };
-        let usual = Thresholds::default();
-        Ok(Check {
-            name: name.get_ref().clone(),
-            probe,
-            kind,
-            severity: raw.severity,
-            thresholds: Thresholds {
-                worsen: raw.worsen.unwrap_or(usual.worsen).max(1),
-                improve: raw.improve.unwrap_or(usual.improve).max(1),
-            },
-            service: raw
-                .service
-                .as_ref()
-                .map(|s| self.reference(&key("service"), s, s.get_ref(), services))
-                .transpose()?,
-        })
-    }
-
-    fn refuse_foreign_keys(&self, name: &str, raw: &raw::Check) -> Result<(), ConfigError> {
-        let kind = *raw.kind.get_ref();
-        let span =
-            |s: Option<std::ops::Range<usize>>, k: &'static str, ok: bool| s.filter(|_| !ok).map(|s| (s, k));
-        let http = kind == Kind::Http;
-        let disk = kind == Kind::Disk;
-        let wrong = [
-            span(raw.url.as_ref().map(Spanned::span), "url", http),
-            span(raw.status.as_ref().map(Spanned::span), "status", http),
-            span(raw.body.as_ref().map(Spanned::span), "body", http),
-            span(raw.path.as_ref().map(Spanned::span), "path", !http),
-            span(raw.warn_below.as_ref().map(Spanned::span), "warn_below", disk),
-            span(raw.fail_below.as_ref().map(Spanned::span), "fail_below", disk),
-        ];
-        match wrong.into_iter().flatten().next() {
-            Some((at, k)) => {
-                let what = format!("check.{name}.{k} means nothing for a check of this kind");
-                Err(self.source.error(&at, what, None))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn job(&mut self, name: &Spanned<String>, raw: &raw::Job) -> Result<Job, ConfigError> {
+    fn job(&mut self, name: &Spanned<String>, raw: &raw::Job, services: &[&str]) -> Result<Job, ConfigError> {
         self.check_name("job", name)?;
         let key = |k: &str| format!("job.{}.{k}", name.get_ref());
         let every = raw.every.as_ref().map(|e| self.duration(&key("every"), Some(e), HOUR)).transpose()?;
@@ -180,13 +73,89 @@ impl Context<'_> {
             name: name.get_ref().clone(),
             command: raw.command.as_ref().map(|c| self.command(&key("command"), c)).transpose()?,
             cwd: self.cwd(&key("cwd"), raw.cwd.as_ref()),
-            env: raw.env.clone(),
+            env: self.env(&key, &raw.env, &raw.env_file, &raw.secrets)?,
             timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), 600 * SECOND)?,
             every,
             stale_after: self.duration(&key("stale_after"), raw.stale_after.as_ref(), stale)?,
             lock: raw.lock.as_ref().map_or_else(|| markers.join(".sync_lock"), |l| self.path(l.get_ref())),
             markers,
+            busy: self.services_named(&key("busy"), raw.busy.as_ref(), services)?,
         })
+    }
+
+    fn log_file(&self, name: &Spanned<String>, raw: &raw::LogFile) -> Result<LogFile, ConfigError> {
+        self.check_name("logfile", name)?;
+        let key = |k: &str| format!("logfile.{}.rotate.{k}", name.get_ref());
+        Ok(LogFile {
+            name: name.get_ref().clone(),
+            path: self.path(raw.path.get_ref()),
+            rotation: self.rotation(&key, &raw.rotate)?,
+        })
+    }
+
+    fn rotation(&self, key: &dyn Fn(&str) -> String, raw: &raw::Log) -> Result<Rotation, ConfigError> {
+        let usual = Rotation::default();
+        let max_age = raw.max_age.as_ref().map(|a| self.duration(&key("max_age"), Some(a), HOUR));
+        let total = raw.total.as_ref().map(|t| self.size(&key("total"), Some(t), 0));
+        Ok(Rotation {
+            max_bytes: self.size(&key("max_size"), raw.max_size.as_ref(), usual.max_bytes)?,
+            keep: raw.keep.unwrap_or(usual.keep),
+            max_age: max_age.transpose()?,
+            total_bytes: total.transpose()?,
+            compress: raw.compress.unwrap_or(usual.compress),
+        })
+    }
+
+    fn env(
+        &mut self,
+        key: &dyn Fn(&str) -> String,
+        vars: &BTreeMap<String, String>,
+        files: &[Spanned<String>],
+        secrets: &BTreeMap<String, Spanned<String>>,
+    ) -> Result<Env, ConfigError> {
+        let mut env = Env { vars: vars.clone(), ..Env::default() };
+        for file in files {
+            let path = self.path(file.get_ref());
+            self.require(&key("env_file"), file, &path);
+            env.files.push(path);
+        }
+        for (name, typed) in secrets {
+            let secret = self.secret(&key(&format!("secrets.{name}")), typed)?;
+            env.secrets.insert(name.clone(), secret);
+        }
+        Ok(env)
+    }
+
+    /// What was typed is not repeated in the error: somebody may have typed the secret itself.
+    fn secret(&mut self, key: &str, typed: &Spanned<String>) -> Result<SecretRef, ConfigError> {
+        let text = typed.get_ref();
+        if let Some(path) = text.strip_prefix("file:").filter(|p| !p.is_empty()) {
+            let path = self.path(path);
+            self.require(key, typed, &path);
+            return Ok(SecretRef::File(path));
+        }
+        match text.strip_prefix("keychain:").map(|item| item.split_once('/').unwrap_or((item, ""))) {
+            Some((service, account)) if !service.is_empty() => Ok(SecretRef::Keychain {
+                service: service.to_owned(),
+                account: Some(account.to_owned()).filter(|a| !a.is_empty()),
+            }),
+            _ => Err(self.bad(
+                typed,
+                format!(
+                    "{key} must say where the secret is kept: \"file:PATH\" or \"keychain:SERVICE/ACCOUNT\""
+                ),
+            )),
+        }
+    }
+
+    fn services_named(
+        &self,
+        key: &str,
+        typed: Option<&Spanned<Vec<String>>>,
+        services: &[&str],
+    ) -> Result<Vec<String>, ConfigError> {
+        let Some(typed) = typed else { return Ok(Vec::new()) };
+        typed.get_ref().iter().map(|s| self.reference(key, typed, s, services)).collect()
     }
 
     fn backup(&mut self, raw: &raw::Backup, services: &[&str]) -> Result<Backup, ConfigError> {
@@ -194,11 +163,7 @@ impl Context<'_> {
         let stale = every.map_or(7 * 24 * HOUR, |e| e.saturating_mul(2));
         let stops = match &raw.services {
             None => services.iter().map(|s| (*s).to_owned()).collect(),
-            Some(typed) => typed
-                .get_ref()
-                .iter()
-                .map(|s| self.reference("backup.services", typed, s, services))
-                .collect::<Result<_, _>>()?,
+            typed => self.services_named("backup.services", typed.as_ref(), services)?,
         };
         Ok(Backup {
             source: self.path(raw.source.get_ref()),
@@ -230,15 +195,23 @@ impl Context<'_> {
         typed: &str,
         services: &[&str],
     ) -> Result<String, ConfigError> {
-        if services.contains(&typed) {
+        self.named("service", key, at, typed, services)
+    }
+
+    fn named<T>(
+        &self,
+        kind: &str,
+        key: &str,
+        at: &Spanned<T>,
+        typed: &str,
+        known: &[&str],
+    ) -> Result<String, ConfigError> {
+        if known.contains(&typed) {
             return Ok(typed.to_owned());
         }
-        let hint = nearest(typed, services.iter().copied()).map(|n| format!("did you mean \"{n}\"?"));
-        Err(self.source.error(
-            &at.span(),
-            format!("{key} names the service \"{typed}\", which is not configured"),
-            hint,
-        ))
+        let hint = nearest(typed, known.iter().copied()).map(|n| format!("did you mean \"{n}\"?"));
+        let what = format!("{key} names the {kind} \"{typed}\", which is not configured");
+        Err(self.source.error(&at.span(), what, hint))
     }
 
     fn port(&self, key: &str, typed: &Spanned<i64>) -> Result<u16, ConfigError> {

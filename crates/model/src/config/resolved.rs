@@ -6,15 +6,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::check::{Severity, Thresholds};
+use crate::depend::Dependency;
+use crate::liveness::Liveness;
 use crate::service::RestartPolicy;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the panel and `/health` listen; always loopback.
     pub listen: SocketAddr,
+    /// After a wake, liveness is not judged for this long (awake).
+    pub wake_settle: Duration,
     pub services: Vec<Service>,
     pub checks: Vec<Check>,
     pub jobs: Vec<Job>,
+    pub log_files: Vec<LogFile>,
     pub backup: Option<Backup>,
     pub required_paths: Vec<RequiredPath>,
 }
@@ -31,19 +36,84 @@ pub struct RequiredPath {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     pub name: String,
+    pub manager: Manager,
     /// Program and arguments; never a shell string. The program is looked up in `PATH` when it has no `/`.
+    /// Empty for a definition of the user's own in launchd or systemd.
     pub command: Vec<String>,
     pub cwd: PathBuf,
-    /// Added to a minimal inherited environment (PATH, HOME, USER, LANG, TMPDIR).
-    pub env: BTreeMap<String, String>,
+    pub env: Env,
     pub port: Option<u16>,
     pub restart: RestartPolicy,
+    pub oneshot: bool,
     pub success_codes: Vec<i32>,
     pub stop_signal: StopSignal,
     pub stop_grace: Duration,
     pub ready: Readiness,
     pub ready_timeout: Duration,
+    pub liveness: Option<Liveness>,
+    pub depends_on: Vec<Dependency>,
+    /// All its processes together may use this much memory, bytes.
+    pub memory_limit: Option<u64>,
+    /// The machine does not go to sleep by itself while it runs.
+    pub keep_awake: bool,
     pub log: Rotation,
+}
+
+impl Service {
+    /// A service of Steady's own with all else as when it is left out of the file.
+    pub fn child(name: impl Into<String>, command: Vec<String>, cwd: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            manager: Manager::Child,
+            command,
+            cwd: cwd.into(),
+            env: Env::default(),
+            port: None,
+            restart: RestartPolicy::default(),
+            oneshot: false,
+            success_codes: Vec::new(),
+            stop_signal: StopSignal::default(),
+            stop_grace: Duration::from_secs(10),
+            ready: Readiness::Started,
+            ready_timeout: Duration::from_secs(30),
+            liveness: None,
+            depends_on: Vec::new(),
+            memory_limit: None,
+            keep_awake: false,
+            log: Rotation::default(),
+        }
+    }
+}
+
+/// Who owns the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manager {
+    /// Steady itself.
+    Child,
+    /// launchd, in the user's session. `unit` is the label of a job of the user's own; without it Steady
+    /// generates one.
+    Launchd { unit: Option<String> },
+    /// `systemd --user`; `unit` likewise.
+    Systemd { unit: Option<String> },
+}
+
+/// What is added to a minimal inherited environment (PATH, HOME, USER, LANG, TMPDIR).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Env {
+    pub vars: BTreeMap<String, String>,
+    /// Files of `NAME=value` lines, read at each start; later ones win, `vars` win over all.
+    pub files: Vec<PathBuf>,
+    /// Looked up at each start; never shown, stored or logged. They win over everything.
+    pub secrets: BTreeMap<String, SecretRef>,
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    /// The whole file, without a line end at its end. Nobody else may read it.
+    File(PathBuf),
+    /// A generic password of the login keychain (macOS) or the Secret Service (Linux).
+    Keychain { service: String, account: Option<String> },
 }
 
 #[derive(
@@ -67,19 +137,43 @@ pub enum Readiness {
     Tcp { port: u16 },
     /// The URL answers with a 2xx.
     Http { url: String },
+    /// A line of this run's output matches.
+    Log { pattern: String },
+    /// The command, in the service's directory and environment, ends with 0.
+    Command { command: Vec<String> },
+    /// This much awake time has passed.
+    Delay { delay: Duration },
 }
 
-/// Log rotation: the sink starts a new file at `max_bytes` and keeps `keep` old ones.
+/// Log rotation: the sink starts a new file at `max_bytes` or `max_age`, whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rotation {
     pub max_bytes: u64,
+    /// Old files that are kept.
     pub keep: u32,
+    /// From a file's first line to its last.
+    #[serde(default)]
+    pub max_age: Option<Duration>,
+    /// All files together; the oldest go first. `None` is bounded by `max_bytes` and `keep` alone.
+    #[serde(default)]
+    pub total_bytes: Option<u64>,
+    /// Whether old files are compressed (zstd).
+    #[serde(default)]
+    pub compress: bool,
 }
 
 impl Default for Rotation {
     fn default() -> Self {
-        Self { max_bytes: 10_000_000, keep: 5 }
+        Self { max_bytes: 10_000_000, keep: 5, max_age: None, total_bytes: None, compress: true }
     }
+}
+
+/// A log that another program writes: rotated only while nobody has it open for writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    pub name: String,
+    pub path: PathBuf,
+    pub rotation: Rotation,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +225,7 @@ pub struct Job {
     /// `None`: it runs elsewhere, and Steady only follows its markers.
     pub command: Option<Vec<String>>,
     pub cwd: PathBuf,
-    pub env: BTreeMap<String, String>,
+    pub env: Env,
     pub timeout: Duration,
     /// From one start to the next; `None` is by hand only.
     pub every: Option<Duration>,
@@ -140,6 +234,8 @@ pub struct Job {
     pub stale_after: Duration,
     /// The kernel lock that a run holds.
     pub lock: PathBuf,
+    /// Services that it keeps busy: their liveness is not judged while it runs.
+    pub busy: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! A service's lifecycle as people read it.
 
 use crate::check::Status;
-use crate::service::{Lifecycle, State, StopReason};
+use crate::service::{End, Lifecycle, State, StopReason};
 use crate::snapshot::{ServiceStatus, ServiceView};
 use crate::time::{Now, WallTime};
 use crate::verdict::{self, Reason};
@@ -24,13 +24,15 @@ pub fn view(
         port,
         since: since(&life.state),
         restarts: life.restarts,
-        last_exit: life.last_exit.map(|(exit, at)| {
-            format!("{}, {}", words::exit(exit), words::ago(now.wall.since(at).unwrap_or_default()))
+        last_exit: life.last_end.as_ref().map(|(end, at)| {
+            format!("{}, {}", words::end(end), words::ago(now.wall.since(*at).unwrap_or_default()))
         }),
         foreign: match &life.state {
             State::Foreign { owner, .. } => Some(owner.clone()),
             _ => None,
         },
+        usage: None,
+        warning: None,
     }
 }
 
@@ -62,11 +64,7 @@ fn detail(life: &Lifecycle, now: Now) -> String {
     let left = |until: crate::time::AwakeInstant| words::span(until.since(now.awake));
     match &life.state {
         State::Unknown => "not looked at yet".to_owned(),
-        State::Stopped { reason: StopReason::NeverStarted, .. } => "never started".to_owned(),
-        State::Stopped { reason: StopReason::Requested, .. } => "stopped, as asked".to_owned(),
-        State::Stopped { reason: StopReason::Ended(exit), .. } => {
-            format!("ended with {}", words::exit(*exit))
-        }
+        State::Stopped { reason, .. } => stopped(reason),
         State::Starting { since, .. } => {
             format!("starting for {}", words::span(now.awake.since(since.awake)))
         }
@@ -79,5 +77,16 @@ fn detail(life: &Lifecycle, now: Now) -> String {
         }
         State::CrashLoop { until, cause } => format!("crash loop ({cause}); next try in {}", left(*until)),
         State::Foreign { owner, .. } => verdict::foreign(owner),
+    }
+}
+
+fn stopped(reason: &StopReason) -> String {
+    match reason {
+        StopReason::Requested => "stopped, as asked".to_owned(),
+        StopReason::Waiting(on) => on.clone(),
+        StopReason::Completed(_) => "has done its work".to_owned(),
+        StopReason::Ended(end @ End::Background { .. }) => format!("ended after {}", words::end(end)),
+        StopReason::Ended(end) => format!("ended with {}", words::end(end)),
+        StopReason::CouldNotStart(cause) => format!("could not be started: {cause}"),
     }
 }

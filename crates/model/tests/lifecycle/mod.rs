@@ -14,6 +14,7 @@ pub const NO_JITTER: f64 = 0.5;
 pub fn policy(restart: RestartPolicy) -> Policy {
     Policy {
         restart,
+        oneshot: false,
         success_codes: vec![3],
         stop_grace: Duration::from_secs(10),
         ready_timeout: Duration::from_secs(30),
@@ -35,25 +36,28 @@ pub fn process(pid: u32) -> ProcessId {
 }
 
 pub fn owner() -> PortOwner {
-    PortOwner { port: 8000, pid: Some(9), command: None, since: None }
+    PortOwner { port: 8000, pid: Some(9), command: None, since: None, ours: false }
 }
 
-pub const INPUTS: usize = 14;
+pub const INPUTS: usize = 17;
 
 pub fn inputs() -> [Input; INPUTS] {
     [
         Input::Start,
         Input::Stop,
         Input::Restart,
+        Input::Wait("waiting for db".to_owned()),
         Input::Spawned(process(2)),
         Input::SpawnFailed("no such file".to_owned()),
         Input::Adopted(process(2)),
         Input::PortTaken(owner()),
         Input::ReadinessPassed,
         Input::LivenessFailed("5 in a row".to_owned()),
+        Input::MemoryExceeded("2 GB of memory".to_owned()),
         Input::Exited(Exit::Code(0)),
         Input::Exited(Exit::Signal(9)),
         Input::Exited(Exit::Unobserved),
+        Input::WentToBackground { pid: 3 },
         Input::ProvedStopped,
         Input::Timer,
     ]

@@ -74,6 +74,7 @@ impl Actor {
         Self {
             policy: Policy {
                 restart: spec.restart,
+                oneshot: spec.oneshot,
                 success_codes: spec.success_codes.clone(),
                 stop_grace: spec.stop_grace,
                 ready_timeout: spec.ready_timeout,
@@ -154,8 +155,8 @@ impl Actor {
             Effect::Sweep => self.sweep().await,
             Effect::ProveStopped => self.prove_stopped(),
             Effect::WakeAt(due) => self.due = Some(due),
-            Effect::ReportCrash(exit) => {
-                tracing::warn!(service = self.spec.name, "ended with {}", steady_model::words::exit(exit));
+            Effect::ReportCrash(end) => {
+                tracing::warn!(service = self.spec.name, "ended with {}", steady_model::words::end(&end));
             }
         }
         None

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -13,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 use steady_logs::SinkClient;
-use steady_model::config::{Readiness, Rotation, Service, StopSignal};
+use steady_model::config::{Readiness, Service};
 use steady_model::process::ProcessId;
-use steady_model::service::{Lifecycle, RestartPolicy, State};
+use steady_model::service::{Lifecycle, State};
 use steady_supervise::{Deps, ServiceEvent, ServiceHandle, supervise};
 
 pub const FIXTURE: &str = env!("CARGO_BIN_EXE_steady-supervise-fixture");
@@ -41,19 +40,13 @@ impl World {
 
     /// A service that serves on this world's port when `command` does.
     pub fn service(&self, command: &[&str]) -> Service {
+        let command = command.iter().map(ToString::to_string).collect();
         Service {
-            name: "brain".to_owned(),
-            command: command.iter().map(ToString::to_string).collect(),
-            cwd: self.home().to_owned(),
-            env: BTreeMap::new(),
             port: Some(self.port),
-            restart: RestartPolicy::Always,
-            success_codes: Vec::new(),
-            stop_signal: StopSignal::Term,
             stop_grace: Duration::from_secs(5),
             ready: Readiness::Http { url: format!("http://127.0.0.1:{}/health", self.port) },
             ready_timeout: SOON,
-            log: Rotation::default(),
+            ..Service::child("brain", command, self.home())
         }
     }
 

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +52,8 @@ pub fn job_in(dir: &Path, script: &str) -> Job {
         name: "daily-sync".to_owned(),
         command: Some(["/bin/sh", "-c", script].map(str::to_owned).to_vec()),
         cwd: dir.join("work"),
-        env: BTreeMap::new(),
+        env: steady_model::config::Env::default(),
+        busy: Vec::new(),
         timeout: LIMIT,
         every: None,
         markers: dir.join("data"),
