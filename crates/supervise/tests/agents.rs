@@ -103,7 +103,7 @@ async fn a_detached_service_runs_on_and_its_end_is_seen_by_the_one_who_took_it_b
     assert_eq!(second.lifecycle().restarts, 0);
     kill(pid);
     let back = common::ready_as_another_than(&second, pid).await;
-    assert_eq!(second.lifecycle().last_exit.unwrap().0, Exit::Unobserved);
+    assert_eq!(second.lifecycle().last_end.unwrap().0, End::Exited(Exit::Unobserved));
     assert_eq!(world.answer(), Some(back));
     second.stop_and_wait(SOON).await.unwrap();
 }
