@@ -18,6 +18,7 @@ use std::time::Duration;
 use common::{SOON, World, group_of, is_alive, kill, ready, wait_until};
 use steady_model::config::Readiness;
 use steady_model::process::Exit;
+use steady_model::service::End;
 
 #[test]
 fn a_killed_agents_service_runs_on_and_the_next_agent_takes_it_back_without_a_lost_line() {
