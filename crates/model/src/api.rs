@@ -40,3 +40,41 @@ pub struct ShutdownRequest {
     /// Whether services go down with the agent; `false` leaves them to be adopted by the next one.
     pub stop_services: bool,
 }
+
+/// What a reload of the configuration does, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReloadPlan {
+    pub changes: Vec<Change>,
+    /// `false` for a dry run.
+    pub applied: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Change {
+    /// `service`, `check`, `job`, `logfile`, `backup` or `agent`.
+    pub section: String,
+    pub name: Option<String>,
+    pub what: Changed,
+    pub consequence: Consequence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Changed {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// What a change does to what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consequence {
+    /// Nothing is restarted for it.
+    AtOnce,
+    Starts,
+    Stops,
+    Restarts,
+    /// It waits for the agent's next start; `steady down --keep-services` then `steady up`.
+    AgentRestart,
+}

@@ -69,6 +69,23 @@ fn lack(condition: Condition, state: &State) -> Option<&'static str> {
     })
 }
 
+/// `name` and all that it needs, directly or not; each after what it needs itself.
+pub fn with_needs<'a>(services: &'a [Service], name: &str) -> Vec<&'a Service> {
+    fn visit<'a>(services: &'a [Service], name: &str, needed: &mut Vec<&'a Service>) {
+        let Some(service) = services.iter().find(|s| s.name == name) else { return };
+        if needed.iter().any(|s| s.name == name) {
+            return;
+        }
+        for dependency in &service.depends_on {
+            visit(services, &dependency.service, needed);
+        }
+        needed.push(service);
+    }
+    let mut needed = Vec::new();
+    visit(services, name, &mut needed);
+    needed
+}
+
 /// The services in waves: each waits only for those of earlier waves. Started from the first wave on,
 /// stopped from the last.
 ///
@@ -104,4 +121,77 @@ fn circle(stuck: &[&Service]) -> Vec<String> {
         at = service.depends_on.iter().find_map(|d| find(&d.service));
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Exit, ProcessId};
+    use crate::time::{AwakeInstant, Now, WallTime};
+
+    fn now() -> Now {
+        Now { awake: AwakeInstant::default(), wall: WallTime(jiff::Timestamp::UNIX_EPOCH) }
+    }
+
+    fn service(name: &str, needs: &[(&str, Condition)]) -> Service {
+        let depends_on = needs
+            .iter()
+            .map(|(service, condition)| Dependency { service: (*service).to_owned(), condition: *condition })
+            .collect();
+        Service { depends_on, ..Service::child(name, vec!["x".into()], "/") }
+    }
+
+    fn names(wave: &[&Service]) -> Vec<String> {
+        wave.iter().map(|s| s.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_dependency_is_met_by_what_it_asks_for_and_by_nothing_less() {
+        let process = || ProcessId { pid: 1, started: 1 };
+        let starting = State::Starting { process: Some(process()), since: now() };
+        let ready = State::Ready { process: process(), since: now() };
+        let stopped = |reason| State::Stopped { since: now().wall, reason };
+        let done = stopped(StopReason::Completed(Exit::Code(0)));
+        let rows = [
+            (State::Unknown, [false, false, false]),
+            (State::Starting { process: None, since: now() }, [false, false, false]),
+            (starting, [true, false, false]),
+            (ready, [true, true, false]),
+            (done, [false, false, true]),
+            (stopped(StopReason::Requested), [false, false, false]),
+        ];
+        for (state, met) in rows {
+            let life = Lifecycle { state, ..Lifecycle::default() };
+            for (condition, met) in
+                [Condition::Started, Condition::Ready, Condition::Completed].iter().zip(met)
+            {
+                let needs = [Dependency { service: "db".into(), condition: *condition }];
+                let words = waits_for(&needs, |_| Some(&life));
+                assert_eq!(words.is_none(), met, "{condition:?} × {:?}: {words:?}", life.state);
+            }
+        }
+    }
+
+    #[test]
+    fn waves_and_needs_put_each_service_after_what_it_needs() {
+        let services = [
+            service("api", &[("db", Condition::Ready), ("migrate", Condition::Completed)]),
+            service("db", &[]),
+            service("migrate", &[("db", Condition::Ready)]),
+            service("web", &[("api", Condition::Started)]),
+        ];
+        let waves: Vec<_> = waves(&services).unwrap().iter().map(|wave| names(wave)).collect();
+        assert_eq!(waves, [vec!["db"], vec!["migrate"], vec!["api"], vec!["web"]]);
+        assert_eq!(names(&with_needs(&services, "api")), ["db", "migrate", "api"]);
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let services = [
+            service("web", &[("api", Condition::Ready)]),
+            service("api", &[("db", Condition::Ready)]),
+            service("db", &[("api", Condition::Ready)]),
+        ];
+        assert_eq!(waves(&services).unwrap_err(), ["api", "db", "api"]);
+    }
 }

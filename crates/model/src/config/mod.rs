@@ -3,11 +3,13 @@
 //! Pure: `parse` takes the text and the directories that paths start from. Whether a path exists is asked
 //! by the shell through [`Config::required_paths`], which names the line of each.
 
+mod diff;
 mod error;
 mod raw;
 mod resolve;
 mod resolved;
 
+pub use diff::diff;
 pub use error::ConfigError;
 pub use raw::json_schema;
 pub use resolved::{
