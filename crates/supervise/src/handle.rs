@@ -64,6 +64,11 @@ impl ServiceHandle {
         self.send(Input::Restart, None)
     }
 
+    /// What it waited for is there: starts it, unless somebody stopped it meanwhile.
+    pub fn release(&self) -> Result<(), SuperviseError> {
+        self.send(Input::Release, None)
+    }
+
     /// Its check failed often enough; `reason` is shown to people.
     pub fn liveness_failed(&self, reason: impl Into<String>) -> Result<(), SuperviseError> {
         self.send(Input::LivenessFailed(reason.into()), None)

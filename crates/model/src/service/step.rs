@@ -14,6 +14,7 @@ pub fn step(was: &Lifecycle, policy: &Policy, input: Input, now: Now, dice: f64)
         Input::Stop => life.stop(policy, now, AfterStop::Stay),
         Input::Restart => life.restart(policy, now),
         Input::Wait(on) => life.wait(on, now),
+        Input::Release => life.release(now),
         Input::Spawned(process) => life.spawned(policy, process, now),
         Input::SpawnFailed(cause) => life.spawn_failed(policy, cause, now, dice),
         Input::Adopted(process) => life.adopted(policy, process, now),
@@ -69,6 +70,13 @@ impl Lifecycle {
             _ => {}
         }
         vec![]
+    }
+
+    fn release(&mut self, now: Now) -> Vec<Effect> {
+        match self.state {
+            State::Stopped { reason: StopReason::Waiting(_), .. } => self.launch(now),
+            _ => vec![],
+        }
     }
 
     fn stop(&mut self, policy: &Policy, now: Now, after: AfterStop) -> Vec<Effect> {
