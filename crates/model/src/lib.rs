@@ -16,6 +16,7 @@ pub mod marker;
 pub mod process;
 pub mod project;
 pub mod service;
+pub mod since;
 pub mod snapshot;
 pub mod time;
 pub mod usage;

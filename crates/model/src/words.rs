@@ -62,6 +62,58 @@ pub fn end(e: &End) -> String {
     }
 }
 
+/// How a run ended with what that means, where the number alone does not say it.
+pub fn cause(e: &End) -> String {
+    let meaning = match e {
+        End::Exited(how) => exit_meaning(*how),
+        _ => None,
+    };
+    match meaning {
+        Some(meaning) => format!("{}: {meaning}", end(e)),
+        None => end(e),
+    }
+}
+
+/// What an exit code or a signal commonly means. `None` where it means what its program says: code 3 of one
+/// is "the port is taken", of another "no such note".
+pub fn exit_meaning(e: Exit) -> Option<String> {
+    let fixed = |text: &str| Some(text.to_owned());
+    match e {
+        Exit::Code(0) => fixed("it ended by itself and found nothing wrong"),
+        Exit::Code(126) => fixed("the command was found but may not be executed"),
+        Exit::Code(127) => fixed("the command was not found"),
+        // Higher signal numbers are the real-time ones, and 255 is a common code of its own.
+        Exit::Code(code @ 129..=159) => {
+            let signal = Exit::Signal(code - 128);
+            let meaning = exit_meaning(signal).map(|m| format!(", {m}")).unwrap_or_default();
+            Some(format!("as a shell reports {}{meaning}", exit(signal)))
+        }
+        Exit::Signal(n) => signal_meaning(n).map(str::to_owned),
+        Exit::Code(_) | Exit::Unobserved => None,
+    }
+}
+
+/// Only of numbers that Linux and macOS share.
+fn signal_meaning(n: i32) -> Option<&'static str> {
+    Some(match n {
+        1 => "its terminal was closed",
+        2 => "interrupted, as by Ctrl-C",
+        3 => "told to quit and leave a core dump",
+        4 => "it ran an instruction that this processor does not have",
+        5 => "it met a breakpoint without a debugger",
+        6 => "it gave up by itself (abort), after a failed assertion or a panic",
+        8 => "it calculated what has no result, as a division by zero",
+        9 => "killed: by a person, by Steady, or by the system when memory ran out",
+        11 => "it touched memory that is not its own",
+        13 => "it wrote to a pipe that nobody reads",
+        14 => "a timer of its own ran out",
+        15 => "told to end, not by Steady",
+        24 => "it used more CPU time than its limit",
+        25 => "a file grew beyond its limit",
+        _ => return None,
+    })
+}
+
 /// Names of the signals whose numbers Linux and macOS share.
 fn signal_name(n: i32) -> Option<&'static str> {
     Some(match n {
@@ -69,12 +121,34 @@ fn signal_name(n: i32) -> Option<&'static str> {
         2 => "SIGINT",
         3 => "SIGQUIT",
         4 => "SIGILL",
+        5 => "SIGTRAP",
         6 => "SIGABRT",
         8 => "SIGFPE",
         9 => "SIGKILL",
         11 => "SIGSEGV",
         13 => "SIGPIPE",
+        14 => "SIGALRM",
         15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_with_its_meaning_and_a_code_of_the_programs_own_without_one() {
+        let causes: Vec<String> = [0, 1, 3, 126, 127, 130, 134, 137, 139, 143, 255]
+            .map(Exit::Code)
+            .into_iter()
+            .chain([4, 6, 9, 11, 15, 24, 7, 10, 64].map(Exit::Signal))
+            .chain([Exit::Unobserved])
+            .map(|e| cause(&End::Exited(e)))
+            .chain([cause(&End::Memory("1.2 GB of memory, its limit is 1.0 GB".into()))])
+            .collect();
+        insta::assert_snapshot!(causes.join("\n"));
+    }
 }
