@@ -59,7 +59,7 @@ mod tests {
     fn a_long_file_begins_with_a_whole_line_and_a_missing_one_has_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.log");
-        let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        let text = (0..20_000).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         std::fs::write(&path, text).unwrap();
         let lines = end_of_file(&path);
         assert_eq!((lines.len(), lines[199].as_str()), (LOG_LINES, "line 19999"));
