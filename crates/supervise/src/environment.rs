@@ -1,11 +1,11 @@
 //! A service's environment: little is inherited, and a mark is left.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use steady_launch::Environment;
+use steady_launch::{EnvError, Environment};
+use steady_model::config::Env;
 
 use crate::process_info;
 
@@ -44,8 +44,8 @@ impl Mark {
     }
 }
 
-/// The whole environment of a service, with its mark.
-pub fn environment(configured: &BTreeMap<String, String>, mark: &Mark, run: u64) -> Environment {
+/// The whole environment of a service, with its mark. Blocks for its files and secrets.
+pub fn environment(configured: &Env, mark: &Mark, run: u64) -> Result<Environment, EnvError> {
     let marks = [
         (SERVICE.into(), mark.service.clone().into()),
         (HOME.into(), mark.home.clone()),

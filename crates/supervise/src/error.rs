@@ -38,5 +38,7 @@ pub enum SpawnError {
     #[error("cannot run {}: {source}", program.display())]
     Exec { program: PathBuf, source: io::Error },
     #[error(transparent)]
+    Environment(#[from] steady_launch::EnvError),
+    #[error(transparent)]
     Output(#[from] SuperviseError),
 }

@@ -1,6 +1,5 @@
 //! A service's process: program, directory, environment, output, group of its own.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,9 +17,9 @@ pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Chil
     if !spec.cwd.is_dir() {
         return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
     }
-    let environment = environment::environment(&spec.env.vars, mark, run);
+    let environment = environment::environment(&spec.env, mark, run)?;
     let program = find_program(name, &spec.cwd, &environment).ok_or_else(|| {
-        let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let path = environment.get("PATH").unwrap_or_default();
         SpawnError::NotFound { program: name.clone(), path: path.to_string_lossy().into_owned() }
     })?;
     // Blocking for the service, and one opening for both, so that lines keep their order.
@@ -31,7 +30,7 @@ pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Chil
         .args(args)
         .current_dir(&spec.cwd)
         .env_clear()
-        .envs(&environment)
+        .envs(environment.iter())
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)

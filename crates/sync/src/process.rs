@@ -37,6 +37,8 @@ pub enum SpawnError {
     NotFound { program: String },
     #[error("cannot start {} in {}: {source}", program.display(), cwd.display())]
     Exec { program: PathBuf, cwd: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Environment(#[from] steady_launch::EnvError),
     #[error("cannot prepare its output or follow its exit: {0}")]
     Io(#[from] io::Error),
 }
@@ -71,7 +73,7 @@ impl Process {
     /// agent starts no second one. What the job leaves behind outside its group holds the lock, too.
     pub fn spawn(job: &Job, command: &[String], lock: &FileLock) -> Result<Self, SpawnError> {
         let (name, args) = command.split_first().ok_or(SpawnError::Empty)?;
-        let environment = steady_launch::environment(&job.env.vars, [(JOB.into(), (&job.name).into())]);
+        let environment = steady_launch::environment(&job.env, [(JOB.into(), (&job.name).into())])?;
         let program = find_program(name, &job.cwd, &environment)
             .ok_or_else(|| SpawnError::NotFound { program: name.clone() })?;
         let (reader, writer) = io::pipe()?;
@@ -80,7 +82,7 @@ impl Process {
             .args(args)
             .current_dir(&job.cwd)
             .env_clear()
-            .envs(environment)
+            .envs(environment.iter())
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
