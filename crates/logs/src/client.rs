@@ -11,14 +11,20 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::SinkError;
-use crate::protocol::{Attachment, Reply, Request, socket_path};
+use crate::protocol::{Attachment, Reply, Request, ServiceStats, SinkEvent, socket_path};
 
 /// How long the sink may take to answer one request.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long a new sink may take until it answers.
 const START: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-/// Two sinks that start at once: the one that lost returns before the other listens.
-const TRIES: usize = 5;
+/// Two sinks that start at once: the one that lost returns before the other listens. And a sink that was
+/// killed is silent before the kernel has let go of its lock. Together some 4 s.
+const TRIES: u32 = 12;
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// For glibc: what a compression used goes back to the system at once, instead of being kept for the next.
+const FRUGAL: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")];
 
 /// Speaks to the sink of one home, and starts it when it is not there. Blocking; cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,12 +56,14 @@ impl SinkClient {
     /// Returns once a sink answers; starts one, in its own process group, if none does.
     pub fn ensure_running(&self) -> Result<(), SinkError> {
         let mut failure = None;
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
             match self.ask(&Request::Ping {}) {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(e) => failure = Some(e),
             }
-            self.start()?;
+            if !self.start()? {
+                pause(FIRST_PAUSE.saturating_mul(1 << round));
+            }
         }
         match failure {
             Some(e) => Err(e),
@@ -66,11 +74,28 @@ impl SinkClient {
     /// Makes the sink drain a service's FIFO. Starts the sink if it must. Attaching again only sets the limits.
     pub fn attach(&self, attachment: &Attachment) -> Result<(), SinkError> {
         self.ensure_running()?;
-        self.ask(&Request::Attach(attachment.clone()))
+        self.ask(&Request::Attach(attachment.clone())).map(|_| ())
     }
 
     pub fn detach(&self, service: &str) -> Result<(), SinkError> {
-        self.ask(&Request::Detach { service: service.to_owned() })
+        self.ask(&Request::Detach { service: service.to_owned() }).map(|_| ())
+    }
+
+    /// What the sink did for each service since it started.
+    pub fn stats(&self) -> Result<Vec<ServiceStats>, SinkError> {
+        Ok(self.ask(&Request::Stats {})?.stats.unwrap_or_default())
+    }
+
+    /// Listens to what the sink tells unasked. Does not start one.
+    ///
+    /// What goes on already comes first. Who needs this without a thread of its own connects to
+    /// [`socket`](Self::socket), writes [`SinkEvent::SUBSCRIBE`], and gives each line to
+    /// [`SinkEvent::parse`].
+    pub fn subscribe(&self) -> Result<Subscription, SinkError> {
+        let no_answer = |source| SinkError::NoAnswer { socket: self.socket(), source };
+        let mut stream = self.connect()?;
+        stream.write_all(SinkEvent::SUBSCRIBE.as_bytes()).map_err(no_answer)?;
+        Ok(Subscription { lines: BufReader::new(stream) })
     }
 
     /// Ends the sink, for a shutdown of everything. This client and its clones start no other.
@@ -90,22 +115,25 @@ impl SinkClient {
         UnixStream::connect(&socket).map_err(|source| SinkError::NoAnswer { socket, source })
     }
 
-    fn ask(&self, request: &Request) -> Result<(), SinkError> {
+    fn ask(&self, request: &Request) -> Result<Reply, SinkError> {
         let reply = self.connect().and_then(|stream| {
             exchange(stream, request).map_err(|source| SinkError::NoAnswer { socket: self.socket(), source })
         })?;
         if reply.ok {
-            return Ok(());
+            return Ok(reply);
         }
         let what = match request {
             Request::Attach(a) => format!("to attach {}", a.service),
             Request::Detach { service } => format!("to detach {service}"),
-            Request::Ping {} | Request::Quit {} => "to answer".to_owned(),
+            Request::Ping {} | Request::Subscribe {} | Request::Stats {} | Request::Quit {} => {
+                "to answer".to_owned()
+            }
         };
         Err(SinkError::Refused { what, reason: reply.error.unwrap_or_default() })
     }
 
-    fn start(&self) -> Result<(), SinkError> {
+    /// Starts a sink; `false` when another one holds the lock of this home.
+    fn start(&self) -> Result<bool, SinkError> {
         steady_disk::create_private_dir(&self.home)?;
         let complaints = self.home.join("sink.err");
         let stderr = File::create(&complaints).map_err(SinkError::at("create", &complaints))?;
@@ -127,6 +155,7 @@ impl SinkClient {
             .arg("--home")
             .arg(&self.home)
             .current_dir("/")
+            .envs(FRUGAL)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -137,13 +166,41 @@ impl SinkClient {
         let said = stdout.map_or(Ok(String::new()), first_word).map_err(|e| not_started(e.to_string()))?;
         if said == "ready" {
             started.child = Some(child);
-            return Ok(());
+            return Ok(true);
         }
         match child.wait() {
-            // Another sink of this home holds the lock.
-            Ok(status) if status.success() => Ok(()),
+            Ok(status) if status.success() => Ok(false),
             Ok(_) => Err(not_started(last_line(&complaints))),
             Err(e) => Err(not_started(e.to_string())),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing tells when another sink listens, or its lock is free")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// What the sink tells, as it comes; blocking. Ends when the sink does.
+#[derive(Debug)]
+pub struct Subscription {
+    lines: BufReader<UnixStream>,
+}
+
+impl Iterator for Subscription {
+    type Item = SinkEvent;
+
+    fn next(&mut self) -> Option<SinkEvent> {
+        loop {
+            let mut line = String::new();
+            // A reset is the end of the sink as well.
+            if self.lines.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            // The first line is the answer to the request; one of a newer sink may be unknown here.
+            if let Some(event) = SinkEvent::parse(&line) {
+                return Some(event);
+            }
         }
     }
 }

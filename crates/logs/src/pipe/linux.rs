@@ -56,9 +56,18 @@ impl Pipe {
         Ok(splice(&self.fifo, None, file, Some(&mut at), count, SpliceFlags::NONBLOCK)?)
     }
 
-    /// Takes up to `count` waiting bytes away for nothing.
-    pub fn discard(&mut self, count: usize) -> io::Result<usize> {
-        let mut gone = vec![0; count.min(LOOK)];
-        self.fifo.read(&mut gone)
+    /// Takes what waits out of the FIFO, at most one look's worth.
+    pub fn take<'a>(&mut self, scratch: &'a mut Scratch) -> io::Result<&'a [u8]> {
+        self.discard(scratch, LOOK)
+    }
+
+    /// Takes up to `count` waiting bytes out of the FIFO.
+    pub fn discard<'a>(&mut self, scratch: &'a mut Scratch, count: usize) -> io::Result<&'a [u8]> {
+        let room = scratch.bytes.get_mut(..count.min(LOOK)).unwrap_or_default();
+        match self.fifo.read(room) {
+            Ok(read) => Ok(room.get(..read).unwrap_or_default()),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(&[]),
+            Err(e) => Err(e),
+        }
     }
 }

@@ -19,12 +19,15 @@ impl Scratch {
 
 pub struct Pipe {
     fifo: File,
+    /// Read, and not yet moved.
     held: Vec<u8>,
+    /// What was discarded last.
+    gone: Vec<u8>,
 }
 
 impl Pipe {
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { fifo: crate::open_fifo(path, true)?, held: Vec::new() })
+        Ok(Self { fifo: crate::open_fifo(path, true)?, held: Vec::new(), gone: Vec::new() })
     }
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {
@@ -58,11 +61,18 @@ impl Pipe {
         Ok(moved)
     }
 
-    /// Takes up to `count` waiting bytes away for nothing.
+    /// Takes what waits out of the FIFO, at most one look's worth.
+    pub fn take<'a>(&'a mut self, scratch: &'a mut Scratch) -> io::Result<&'a [u8]> {
+        self.peek(scratch)?;
+        self.discard(scratch, LOOK)
+    }
+
+    /// Takes up to `count` waiting bytes out of the FIFO.
     #[expect(clippy::unnecessary_wraps, reason = "the same signature on every system")]
-    pub fn discard(&mut self, count: usize) -> io::Result<usize> {
+    pub fn discard<'a>(&'a mut self, _scratch: &'a mut Scratch, count: usize) -> io::Result<&'a [u8]> {
         let count = count.min(self.held.len());
-        self.held.drain(..count);
-        Ok(count)
+        self.gone.clear();
+        self.gone.extend(self.held.drain(..count));
+        Ok(&self.gone)
     }
 }

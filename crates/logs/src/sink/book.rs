@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::SinkError;
 use crate::protocol::Attachment;
 
-const VERSION: u32 = 1;
+/// Version 1 knew no age, total or compression; it is read as without them.
+const VERSION: u32 = 2;
 
 /// What is attached, on disk, so that a new sink goes on without the agent.
 pub struct Book {
@@ -31,7 +32,7 @@ impl Book {
                     let version = page.version;
                     return Err(SinkError::Newer { path: path.to_owned(), version, known: VERSION });
                 }
-                page
+                Page { version: VERSION, ..page }
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Page { version: VERSION, attached: Vec::new() },
             Err(e) => return Err(SinkError::at("read", path)(e)),
@@ -66,30 +67,59 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use steady_model::config::Rotation;
+
     use super::*;
 
     /// Version 1 as the first release wrote it.
     const V1: &str = r#"{"version":1,"attached":[
         {"service":"brain","fifo":"/h/fifo/brain","dir":"/h/logs/brain","max_bytes":10000000,"keep":5}]}"#;
+    const V2: &str = r#"{"version":2,"attached":[
+        {"service":"brain","fifo":"/h/fifo/brain","dir":"/h/logs/brain","max_bytes":10000000,"keep":5,
+         "max_age":{"secs":86400,"nanos":0},"total_bytes":50000000,"compress":true}]}"#;
 
-    #[test]
-    fn a_book_of_version_1_is_understood() {
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sink.json");
-        fs::write(&path, V1).unwrap();
+        fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_book_of_version_1_is_understood_and_written_as_version_2() {
+        let (_dir, path) = written(V1);
         let mut book = Book::read(&path).unwrap();
-        assert_eq!(book.attached()[0].max_bytes, 10_000_000);
-        let more = Attachment { keep: 9, ..book.attached()[0].clone() };
+        let rotation = book.attached()[0].rotation;
+        let expected =
+            Rotation { max_bytes: 10_000_000, keep: 5, max_age: None, total_bytes: None, compress: false };
+        assert_eq!(rotation, expected);
+        let more = Attachment { rotation: Rotation { keep: 9, ..rotation }, ..book.attached()[0].clone() };
         book.put(more.clone()).unwrap();
-        assert_eq!(Book::read(&path).unwrap().attached(), [more]);
+        let again = Book::read(&path).unwrap();
+        assert_eq!((again.page.version, again.attached()), (2, [more].as_slice()));
+        assert!(fs::read_to_string(&path).unwrap().contains("\"version\": 2"));
+    }
+
+    #[test]
+    fn a_book_of_version_2_is_understood() {
+        let (_dir, path) = written(V2);
+        let rotation = Book::read(&path).unwrap().attached()[0].rotation;
+        let expected = Rotation {
+            max_bytes: 10_000_000,
+            keep: 5,
+            max_age: Some(Duration::from_secs(86400)),
+            total_bytes: Some(50_000_000),
+            compress: true,
+        };
+        assert_eq!(rotation, expected);
     }
 
     #[test]
     fn a_newer_book_is_refused_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sink.json");
-        fs::write(&path, r#"{"version":2,"attached":[]}"#).unwrap();
-        assert!(matches!(Book::read(&path), Err(SinkError::Newer { version: 2, .. })));
+        let (_dir, path) = written(r#"{"version":3,"attached":[]}"#);
+        assert!(matches!(Book::read(&path), Err(SinkError::Newer { version: 3, .. })));
         assert!(path.exists());
     }
 }

@@ -1,24 +1,35 @@
-//! The sink process: one thread, one `poll`, no state that a SIGKILL could take.
+//! The sink process: one thread that drains, one wait, no state that a SIGKILL could take.
 
 mod book;
+mod drops;
+mod panic;
 mod requests;
 mod stream;
+mod worker;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use steady_disk::{FileLock, Holder, LockError};
+use steady_model::time::AwakeInstant;
 
 use crate::SinkError;
 use crate::pipe::Scratch;
-use crate::protocol::{Attachment, Reply, Request, socket_path};
+use crate::protocol::{Attachment, Reply, Request, SinkEvent, socket_path};
+use crate::ready::{Ready, Token};
 use book::Book;
 use requests::Connection;
-use stream::Stream;
+use stream::{Bench, Stream};
+use worker::Worker;
+
+const LISTENER: Token = 0;
+/// The most file descriptors that macOS grants one process. A stream takes two.
+const DESCRIPTORS: u64 = 10_240;
 
 /// Runs the sink of `home` until it is told to quit or terminated.
 ///
@@ -26,29 +37,45 @@ use stream::Stream;
 /// once it answers, for the process that started it.
 pub fn sink_main(home: &Path) -> Result<(), SinkError> {
     steady_disk::create_private_dir(home)?;
-    let holder = Holder {
-        pid: process::id(),
-        what: "steady sink".to_owned(),
-        since: steady_clock::now().wall.to_string(),
-    };
+    let since = steady_clock::now().wall;
+    panic::report_to(home, since);
+    let holder = Holder { pid: process::id(), what: "steady sink".to_owned(), since: since.to_string() };
     let _lock = match FileLock::try_acquire(&home.join("sink.lock"), &holder) {
         Ok(lock) => lock,
         Err(LockError::Held { .. }) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
+    allow_many_streams();
     let mut sink = Sink::open(home)?;
     // Nobody may be listening any more; that changes nothing.
     let _ = io::stdout().write_all(b"ready\n").and_then(|()| io::stdout().flush());
     sink.run()
 }
 
+/// The usual limit of 1,024 file descriptors (256 on macOS) is meant for programs that use `select`.
+fn allow_many_streams() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(DESCRIPTORS, |max| max.min(DESCRIPTORS));
+    if limit.current.is_some_and(|now| now < most) {
+        limit.current = Some(most);
+        // Without it a stream too many is refused, and says so.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
 struct Sink {
     socket: PathBuf,
     listener: UnixListener,
-    connections: Vec<Connection>,
-    streams: Vec<Stream>,
+    ready: Ready,
+    next: Token,
+    connections: BTreeMap<Token, Connection>,
+    streams: BTreeMap<Token, Stream>,
+    /// When streams want to be ticked, and the same by stream.
+    due: BTreeSet<(AwakeInstant, Token)>,
+    due_of: BTreeMap<Token, AwakeInstant>,
     book: Book,
     scratch: Scratch,
+    worker: Worker,
 }
 
 impl Sink {
@@ -64,105 +91,220 @@ impl Sink {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))
             .and_then(|()| listener.set_nonblocking(true))
             .map_err(SinkError::at("prepare", &socket))?;
+        let mut ready = Ready::new().map_err(SinkError::at("prepare to wait at", &socket))?;
+        ready
+            .watch(std::os::fd::AsFd::as_fd(&listener), LISTENER)
+            .map_err(SinkError::at("wait at", &socket))?;
         let scratch = Scratch::new().map_err(SinkError::at("make a pipe for", home))?;
-        // A stream that cannot be opened now is attached again by the agent, which hears why.
-        let streams = book.attached().iter().filter_map(|a| Stream::open(a.clone()).ok()).collect();
-        Ok(Self { socket, listener, connections: Vec::new(), streams, book, scratch })
+        let attached = book.attached().to_vec();
+        let mut sink = Self {
+            socket,
+            listener,
+            ready,
+            next: LISTENER + 1,
+            connections: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            due: BTreeSet::new(),
+            due_of: BTreeMap::new(),
+            book,
+            scratch,
+            worker: Worker::default(),
+        };
+        for attachment in attached {
+            // A FIFO that cannot be opened now is attached again by the agent, which hears why.
+            let _ = Stream::open(attachment, true, &sink.worker).and_then(|stream| sink.add(stream));
+        }
+        Ok(sink)
     }
 
     fn run(&mut self) -> Result<(), SinkError> {
+        let mut ready = Vec::new();
         loop {
-            let ready = self.wait()?;
-            let (streams, connections) = (self.streams.len(), self.connections.len());
-            for (stream, ready) in self.streams.iter_mut().zip(ready.iter()) {
-                if *ready {
-                    stream.pump(&mut self.scratch);
-                }
-            }
-            for index in (0..connections).rev() {
-                if ready.get(streams + index) == Some(&true) && self.serve(index) == Served::Quit {
+            let now = steady_clock::now().awake;
+            let timeout = self.due.first().map(|(at, _)| at.since(now));
+            self.ready
+                .wait(timeout, &mut ready)
+                .map_err(SinkError::at("wait for output at", &self.socket))?;
+            for token in &ready {
+                if self.streams.contains_key(token) {
+                    self.pump(*token);
+                } else if *token == LISTENER {
+                    self.accept();
+                } else if self.serve(*token) == Served::Quit {
                     return Ok(());
                 }
             }
-            if ready.last() == Some(&true) {
-                self.accept();
-            }
+            self.tick();
         }
     }
 
-    /// Waits until something is ready: streams first, then connections, then the listener.
-    fn wait(&self) -> Result<Vec<bool>, SinkError> {
-        let streams = self.streams.iter().map(Stream::as_fd);
-        let connections = self.connections.iter().map(Connection::as_fd);
-        let listener = std::os::fd::AsFd::as_fd(&self.listener);
-        let mut fds: Vec<PollFd<'_>> = streams
-            .chain(connections)
-            .chain([listener])
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
-        match poll(&mut fds, None) {
-            Ok(_) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
-            Err(rustix::io::Errno::INTR) => Ok(vec![false; fds.len()]),
-            Err(e) => Err(SinkError::at("wait for output at", &self.socket)(e.into())),
+    fn pump(&mut self, token: Token) {
+        let Some(stream) = self.streams.get_mut(&token) else { return };
+        let now = steady_clock::now();
+        stream.pump(&mut Bench { scratch: &mut self.scratch, worker: &self.worker, now });
+        self.after(token, now);
+    }
+
+    fn tick(&mut self) {
+        let Some((first, _)) = self.due.first() else { return };
+        let now = steady_clock::now();
+        if *first > now.awake {
+            return;
         }
+        let due: Vec<Token> = self.due.range(..=(now.awake, Token::MAX)).map(|(_, token)| *token).collect();
+        for token in due {
+            if let Some(stream) = self.streams.get_mut(&token) {
+                stream.tick(&Bench { scratch: &mut self.scratch, worker: &self.worker, now });
+            }
+            self.after(token, now);
+        }
+    }
+
+    /// What every touch of a stream ends with: its news go out, and its next time is noted.
+    fn after(&mut self, token: Token, now: steady_model::time::Now) {
+        let Some(stream) = self.streams.get_mut(&token) else { return };
+        let due = stream.due(now);
+        let news = stream.take_news();
+        if due != self.due_of.get(&token).copied() {
+            self.forget_due(token);
+            if let Some(at) = due {
+                self.due.insert((at, token));
+                self.due_of.insert(token, at);
+            }
+        }
+        for event in news {
+            self.tell(&event);
+        }
+    }
+
+    fn forget_due(&mut self, token: Token) {
+        if let Some(before) = self.due_of.remove(&token) {
+            self.due.remove(&(before, token));
+        }
+    }
+
+    fn tell(&mut self, event: &SinkEvent) {
+        let listeners = self.connections.iter_mut().filter(|(_, c)| c.listens);
+        // One that does not read is let go, and hears what goes on when it comes again.
+        let deaf: Vec<Token> =
+            listeners.filter_map(|(token, c)| c.say(event).is_err().then_some(*token)).collect();
+        for token in deaf {
+            self.disconnect(token);
+        }
+    }
+
+    fn add(&mut self, stream: Stream) -> Result<(), SinkError> {
+        let token = self.take_token();
+        self.ready.watch(stream.as_fd(), token).map_err(SinkError::at("wait at", &self.socket))?;
+        self.streams.insert(token, stream);
+        self.after(token, steady_clock::now());
+        Ok(())
+    }
+
+    fn remove(&mut self, token: Token) {
+        if let Some(stream) = self.streams.remove(&token) {
+            self.ready.forget(stream.as_fd(), token);
+        }
+        self.forget_due(token);
+    }
+
+    fn take_token(&mut self) -> Token {
+        let token = self.next;
+        self.next += 1;
+        token
     }
 
     fn accept(&mut self) {
         // A client that is gone again is no reason to stop draining.
-        if let Ok((stream, _)) = self.listener.accept()
-            && let Ok(connection) = Connection::new(stream)
-        {
-            self.connections.push(connection);
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        let Ok(connection) = Connection::new(stream) else { return };
+        let token = self.take_token();
+        if self.ready.watch(connection.as_fd(), token).is_ok() {
+            self.connections.insert(token, connection);
         }
     }
 
-    fn serve(&mut self, index: usize) -> Served {
-        let Some(connection) = self.connections.get_mut(index) else { return Served::Kept };
+    fn disconnect(&mut self, token: Token) {
+        if let Some(connection) = self.connections.remove(&token) {
+            self.ready.forget(connection.as_fd(), token);
+        }
+    }
+
+    fn serve(&mut self, token: Token) -> Served {
+        let Some(connection) = self.connections.get_mut(&token) else { return Served::Kept };
         let heard = connection.hear();
         let mut served = Served::Kept;
         let mut closed = heard.closed;
         for line in heard.lines {
             let (reply, next) = self.answer(&line);
             served = served.max(next);
-            let Some(connection) = self.connections.get_mut(index) else { break };
+            let Some(connection) = self.connections.get_mut(&token) else { break };
             closed |= connection.say(&reply).is_err();
+            if next == Served::Listens {
+                connection.listens = true;
+                for event in self.streams.values().flat_map(Stream::present) {
+                    closed |= connection.say(&event).is_err();
+                }
+            }
         }
         if closed {
-            self.connections.swap_remove(index);
+            self.disconnect(token);
         }
         served
     }
 
     fn answer(&mut self, line: &[u8]) -> (Reply, Served) {
+        let ok = Reply { ok: true, ..Reply::default() };
         let request = match serde_json::from_slice(line) {
             Ok(request) => request,
-            Err(e) => return (Reply { ok: false, error: Some(format!("not a request: {e}")) }, Served::Kept),
+            Err(e) => return (refusal(&format!("not a request: {e}")), Served::Kept),
         };
         let done = match request {
             Request::Ping {} => Ok(()),
             Request::Attach(attachment) => self.attach(attachment),
             Request::Detach { service } => {
-                self.streams.retain(|s| s.service() != service);
+                self.token_of(&service).into_iter().for_each(|token| self.remove(token));
                 self.book.remove(&service)
             }
-            Request::Quit {} => return (Reply { ok: true, error: None }, Served::Quit),
+            Request::Subscribe {} => return (ok, Served::Listens),
+            Request::Stats {} => {
+                let stats = self.streams.values().map(Stream::stats).collect();
+                return (Reply { stats: Some(stats), ..ok }, Served::Kept);
+            }
+            Request::Quit {} => return (ok, Served::Quit),
         };
-        let error = done.err().map(|e| e.to_string());
-        (Reply { ok: error.is_none(), error }, Served::Kept)
+        (done.err().map_or(ok, |e| refusal(&e.to_string())), Served::Kept)
+    }
+
+    fn token_of(&self, service: &str) -> Option<Token> {
+        self.streams.iter().find(|(_, s)| s.service() == service).map(|(token, _)| *token)
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<(), SinkError> {
-        match self.streams.iter_mut().find(|s| s.service() == attachment.service) {
-            Some(stream) if stream.same_place(&attachment) => stream.limit(&attachment),
-            Some(stream) => *stream = Stream::open(attachment.clone())?,
-            None => self.streams.push(Stream::open(attachment.clone())?),
+        let token = self.token_of(&attachment.service);
+        match token.and_then(|token| Some((token, self.streams.get_mut(&token)?))) {
+            Some((token, stream)) if stream.same_place(&attachment) => {
+                stream.limit(&attachment, &self.worker);
+                self.after(token, steady_clock::now());
+            }
+            before => {
+                let before = before.map(|(token, _)| token);
+                let stream = Stream::open(attachment.clone(), false, &self.worker)?;
+                before.into_iter().for_each(|token| self.remove(token));
+                self.add(stream)?;
+            }
         }
         self.book.put(attachment)
     }
 }
 
+fn refusal(reason: &str) -> Reply {
+    Reply { ok: false, error: Some(reason.to_owned()), stats: None }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Served {
     Kept,
+    Listens,
     Quit,
 }

@@ -1,34 +1,76 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use steady_model::time::{AwakeInstant, Now};
+
+use super::drops::{Drops, Loss};
+use super::worker::{Job, Worker};
 use crate::SinkError;
+use crate::bounds::file_limit;
 use crate::current::Current;
 use crate::cut::cut;
 use crate::pipe::{Pipe, Scratch};
-use crate::protocol::Attachment;
+use crate::protocol::{Attachment, ServiceStats, SinkEvent};
+use crate::repeats::{Flood, Repeats};
 
 /// How much one stream may move before the others get their turn, bytes.
 const TURN: usize = 256 << 10;
+/// How often a log that could not be written is tried while its service is silent: no kernel tells when a
+/// disk has room again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How much of a line an event carries, characters.
+const SHOWN: usize = 200;
+
+/// What a stream works with, and does not own.
+pub struct Bench<'a> {
+    pub scratch: &'a mut Scratch,
+    pub worker: &'a Worker,
+    pub now: Now,
+}
 
 /// One service's output on its way from the FIFO to its files.
 pub struct Stream {
     at: Attachment,
     pipe: Pipe,
-    current: Current,
-    /// Lines that found no room, since the last one that did.
-    dropped: u64,
-    /// The tail of a dropped line may still be to come.
-    dropping_line: bool,
+    /// `None` while it cannot be opened; what comes is dropped and counted.
+    current: Option<Current>,
+    /// The file should have ended here, but no new one could be made.
+    rotation_owed: bool,
+    drops: Drops,
+    retry: AwakeInstant,
+    repeats: Repeats,
+    stats: ServiceStats,
+    news: Vec<SinkEvent>,
 }
 
 impl Stream {
-    pub fn open(at: Attachment) -> Result<Self, SinkError> {
-        steady_disk::create_private_dir(&at.dir)?;
-        let current = Current::open(&at.dir).map_err(SinkError::at("open the log in", &at.dir))?;
-        current.prune(at.keep).map_err(SinkError::at("remove old logs in", &at.dir))?;
+    /// With `forgiving`, a log that cannot be opened is no failure: draining goes before writing.
+    pub fn open(at: Attachment, forgiving: bool, worker: &Worker) -> Result<Self, SinkError> {
         let pipe = Pipe::open(&at.fifo)?;
-        Ok(Self { at, pipe, current, dropped: 0, dropping_line: false })
+        let current = match open_log(&at) {
+            Ok(current) => Some(current),
+            Err(_) if forgiving => None,
+            Err(e) => return Err(e),
+        };
+        if at.rotation.compress {
+            // What a sink before left half done.
+            worker.submit(Job::Compress(at.dir.clone()));
+        }
+        let stats = ServiceStats { service: at.service.clone(), ..ServiceStats::default() };
+        Ok(Self {
+            at,
+            pipe,
+            current,
+            rotation_owed: false,
+            drops: Drops::default(),
+            retry: AwakeInstant::default(),
+            repeats: Repeats::default(),
+            stats,
+            news: Vec::new(),
+        })
     }
 
     pub fn service(&self) -> &str {
@@ -39,23 +81,81 @@ impl Stream {
         self.at.fifo == other.fifo && self.at.dir == other.dir
     }
 
-    pub fn limit(&mut self, by: &Attachment) {
+    pub fn limit(&mut self, by: &Attachment, worker: &Worker) {
         self.at = by.clone();
+        if let Some(current) = &self.current {
+            // What cannot be removed now is tried again with the next rotation.
+            let _ = current.prune(&self.at.rotation);
+        }
+        if self.at.rotation.compress {
+            worker.submit(Job::Compress(self.at.dir.clone()));
+        }
     }
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
 
+    pub fn stats(&self) -> ServiceStats {
+        let Loss { lines, bytes } = self.drops.total();
+        ServiceStats { dropped_lines: lines, dropped_bytes: bytes, ..self.stats.clone() }
+    }
+
+    /// What happened since it was asked last.
+    pub fn take_news(&mut self) -> Vec<SinkEvent> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What goes on now, for somebody who begins to listen.
+    pub fn present(&self) -> Vec<SinkEvent> {
+        let dropping = self.drops.open().map(|loss| self.dropped(loss, false));
+        let flood = self.repeats.flood().map(|flood| self.flood(flood, false));
+        dropping.into_iter().chain(flood).collect()
+    }
+
+    /// When [`tick`](Self::tick) has something to do, even if nothing is written until then.
+    pub fn due(&self, now: Now) -> Option<AwakeInstant> {
+        let rotation = self.too_old_at().map(|at| {
+            let left = Duration::try_from(at.duration_since(now.wall.0)).unwrap_or_default();
+            now.awake.after(left)
+        });
+        let retry = self.can_retry().then_some(self.retry);
+        [rotation, retry, self.repeats.due()].into_iter().flatten().min()
+    }
+
+    pub fn tick(&mut self, bench: &Bench<'_>) {
+        let now = bench.now;
+        if let Some(flood) = self.repeats.tick(now.awake) {
+            self.news.push(self.flood(&flood, true));
+        }
+        if self.can_retry() && self.retry <= now.awake && self.recover(bench).is_err() {
+            self.retry = now.awake.after(RETRY);
+        }
+        if self.too_old_at().is_some_and(|at| at <= now.wall.0) && self.rotate(bench).is_err() {
+            // It is tried again with the next line, and dropped if it fails then.
+            self.rotation_owed = true;
+        }
+    }
+
+    /// Nothing but time keeps a file from being rotated: not a line that is growing, not a failure.
+    fn too_old_at(&self) -> Option<Timestamp> {
+        let current = self.current.as_ref().filter(|c| c.at_line_start && !self.rotation_owed)?;
+        current.too_old_at(self.at.rotation.max_age)
+    }
+
+    fn can_retry(&self) -> bool {
+        self.drops.open().is_some() && !self.drops.in_line()
+    }
+
     /// Moves what waits, up to one turn. Never fails: what cannot be written is dropped and counted, since
     /// a FIFO that nobody drains would stop the service.
-    pub fn pump(&mut self, scratch: &mut Scratch) {
+    pub fn pump(&mut self, bench: &mut Bench<'_>) {
         let mut moved = 0;
         while moved < TURN {
-            match self.pump_once(scratch) {
+            match self.pump_once(bench) {
                 Ok(0) => return,
                 Ok(n) => moved += n,
-                Err(_) => match self.drop_waiting(scratch) {
+                Err(e) => match self.drop_waiting(bench, &e) {
                     Ok(n) if n > 0 => moved += n,
                     _ => return,
                 },
@@ -64,68 +164,161 @@ impl Stream {
     }
 
     /// Moves one look's worth of bytes; 0 when nothing waits.
-    fn pump_once(&mut self, scratch: &mut Scratch) -> io::Result<usize> {
-        let seen = self.pipe.peek(scratch)?;
+    fn pump_once(&mut self, bench: &mut Bench<'_>) -> io::Result<usize> {
+        let seen = self.pipe.peek(bench.scratch)?;
         if seen.is_empty() {
             return Ok(0);
         }
-        let Some(size) = self.current.size()? else {
-            self.current = Current::open(&self.at.dir)?;
-            return self.pump_once(scratch);
-        };
-        if self.dropped > 0 {
-            // The rest of a line that was dropped is dropped with it.
-            if self.dropping_line {
-                let rest = seen.iter().position(|b| *b == b'\n').map_or(seen.len(), |end| end + 1);
-                self.dropping_line = seen.get(rest.saturating_sub(1)) != Some(&b'\n');
-                return self.pipe.discard(rest);
-            }
-            self.note_dropped(size)?;
-            return self.pump_once(scratch);
+        let rest = self.drops.rest_of_line(seen);
+        if rest > 0 {
+            return self.discard(rest, bench);
         }
-        let cut = cut(seen, size, self.current.at_line_start, self.at.max_bytes);
-        let last = cut.take.checked_sub(1).and_then(|last| seen.get(last)).copied();
-        let mut moved = 0;
-        while moved < cut.take {
-            let n = self.pipe.move_to(&self.current.file, size + moved as u64, cut.take - moved)?;
-            if n == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            moved += n;
-            self.current.at_line_start = false;
+        if self.drops.open().is_some() {
+            self.recover(bench)?;
+            return Ok(1);
         }
-        if let Some(last) = last {
-            self.current.at_line_start = last == b'\n';
+        let (current, size) = writable(&mut self.current, &self.at)?;
+        let wall = bench.now.wall.0;
+        let too_old = size > 0 && current.too_old_at(self.at.rotation.max_age).is_some_and(|at| at <= wall);
+        let limit = if too_old || self.rotation_owed { 0 } else { file_limit(&self.at.rotation) };
+        let cut = cut(seen, size, current.at_line_start, limit);
+        let (taken, _) = seen.split_at_checked(cut.take).unwrap_or((seen, &[]));
+        if let Some(last) = taken.last() {
+            let began =
+                if current.at_line_start { Some(0) } else { memchr::memchr(b'\n', taken).map(|n| n + 1) };
+            if let Some(began) = began.filter(|b| *b < taken.len()) {
+                current.mark(size + began as u64, wall);
+            }
+            let ends_line = *last == b'\n';
+            if let Some(flood) = self.repeats.feed(taken, bench.now.awake) {
+                self.news.push(flood_event(&self.at.service, &flood, false));
+            }
+            let mut moved = 0;
+            while moved < cut.take {
+                let n = self.pipe.move_to(&current.file, size + moved as u64, cut.take - moved)?;
+                if n == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                moved += n;
+                self.stats.bytes += n as u64;
+                current.at_line_start = false;
+            }
+            current.at_line_start = ends_line;
         }
         if cut.then_rotate {
-            self.current.rotate(self.at.keep)?;
+            self.rotation_owed = true;
+            self.rotate(bench)?;
         }
         // A rotation alone is progress too.
-        Ok(moved.max(1))
+        Ok(cut.take.max(1))
     }
 
-    fn drop_waiting(&mut self, scratch: &mut Scratch) -> io::Result<usize> {
-        let seen = self.pipe.peek(scratch)?;
-        let Some(last) = seen.last() else { return Ok(0) };
-        let ends = memchr::memchr_iter(b'\n', seen).count() as u64;
-        let open = *last != b'\n';
-        let all = seen.len();
-        self.dropped += ends + u64::from(open) - u64::from(self.dropping_line);
-        self.dropping_line = open;
-        self.pipe.discard(all)
+    fn rotate(&mut self, bench: &Bench<'_>) -> io::Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let full = current.rotate(bench.now.wall.0)?;
+        self.rotation_owed = false;
+        self.stats.rotations += 1;
+        let dir = self.at.dir.clone();
+        bench.worker.submit(match self.at.rotation.compress {
+            true => Job::Compress(dir),
+            false => Job::Flush(full, dir),
+        });
+        // An old file that cannot be removed is no reason to lose a new line; the next rotation tries again.
+        let _ = current.prune(&self.at.rotation);
+        Ok(())
     }
 
-    fn note_dropped(&mut self, size: u64) -> io::Result<()> {
-        let tear = if self.current.at_line_start { "" } else { "\n" };
-        let lines = if self.dropped == 1 { "line" } else { "lines" };
-        let note = format!("{tear}steady: {} {lines} dropped, the log could not be written\n", self.dropped);
-        if let Err(e) = self.current.file.write_all_at(note.as_bytes(), size) {
+    /// Takes what waits for nothing. The first time, the half line in the file goes too, so that what is in
+    /// the log is whole and what is not is counted.
+    fn drop_waiting(&mut self, bench: &mut Bench<'_>, why: &io::Error) -> io::Result<usize> {
+        let reason = why.to_string();
+        let mut first = false;
+        if let Some(current) = self.current.as_mut().filter(|c| !c.at_line_start)
+            && let Ok(Some(size)) = current.size()
+            && let Ok(half @ 1..) = current.cut_half_line(size)
+        {
+            self.stats.bytes -= half.min(self.stats.bytes);
+            first = self.drops.count_half_line(half, &reason);
+        }
+        let taken = self.pipe.take(bench.scratch)?;
+        first |= self.drops.count(taken, &reason);
+        let count = taken.len();
+        self.begin_dropping(first, bench.now);
+        Ok(count)
+    }
+
+    fn discard(&mut self, rest: usize, bench: &mut Bench<'_>) -> io::Result<usize> {
+        let gone = self.pipe.discard(bench.scratch, rest)?;
+        let first = self.drops.count(gone, "its beginning was dropped before");
+        let count = gone.len();
+        self.begin_dropping(first, bench.now);
+        Ok(count)
+    }
+
+    fn begin_dropping(&mut self, first: bool, now: Now) {
+        if let Some(loss) = self.drops.open().filter(|_| first) {
+            self.retry = now.awake.after(RETRY);
+            self.news.push(self.dropped(loss, false));
+        }
+    }
+
+    /// Says in the log what was dropped, if it can be written again.
+    fn recover(&mut self, bench: &Bench<'_>) -> io::Result<()> {
+        let Some((loss, note)) = self.drops.open().zip(self.drops.note()) else { return Ok(()) };
+        if self.rotation_owed {
+            self.rotate(bench)?;
+        }
+        let (current, size) = writable(&mut self.current, &self.at)?;
+        let note = if current.at_line_start { note } else { format!("\n{note}") };
+        current.mark(size, bench.now.wall.0);
+        if let Err(e) = current.file.write_all_at(note.as_bytes(), size) {
             // Half a note would be half a line.
-            self.current.file.set_len(size)?;
+            current.file.set_len(size)?;
             return Err(e);
         }
-        self.current.at_line_start = true;
-        self.dropped = 0;
+        current.at_line_start = true;
+        self.drops.said();
+        self.news.push(self.dropped(loss, true));
         Ok(())
+    }
+
+    fn dropped(&self, Loss { lines, bytes }: Loss, ended: bool) -> SinkEvent {
+        SinkEvent::Dropped { service: self.at.service.clone(), lines, bytes, ended }
+    }
+
+    fn flood(&self, flood: &Flood, ended: bool) -> SinkEvent {
+        flood_event(&self.at.service, flood, ended)
+    }
+}
+
+fn flood_event(service: &str, flood: &Flood, ended: bool) -> SinkEvent {
+    let line = String::from_utf8_lossy(&flood.line).chars().take(SHOWN).collect();
+    SinkEvent::Flood { service: service.to_owned(), line, count: flood.count, ended }
+}
+
+fn open_log(at: &Attachment) -> Result<Current, SinkError> {
+    steady_disk::create_private_dir(&at.dir)?;
+    let current = Current::open(&at.dir).map_err(SinkError::at("open the log in", &at.dir))?;
+    current.prune(&at.rotation).map_err(SinkError::at("remove old logs in", &at.dir))?;
+    Ok(current)
+}
+
+/// The file to write to and its size; opened again when somebody removed it.
+fn writable<'a>(current: &'a mut Option<Current>, at: &Attachment) -> io::Result<(&'a mut Current, u64)> {
+    let size = match current {
+        Some(current) => current.size()?,
+        None => None,
+    };
+    let size = match size {
+        Some(size) => size,
+        None => {
+            *current = None;
+            let opened = current.insert(Current::open(&at.dir)?);
+            opened.size()?.unwrap_or_default()
+        }
+    };
+    match current {
+        Some(current) => Ok((current, size)),
+        None => Err(io::ErrorKind::NotFound.into()),
     }
 }

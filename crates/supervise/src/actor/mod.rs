@@ -68,8 +68,7 @@ impl Actor {
             service: name.clone(),
             fifo: fifo.clone(),
             dir: deps.home.join("logs").join(name),
-            max_bytes: spec.log.max_bytes,
-            keep: spec.log.keep,
+            rotation: spec.log,
         };
         Self {
             policy: Policy {
