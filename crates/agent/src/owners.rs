@@ -65,7 +65,7 @@ impl Owners {
         let sink = SinkClient::new(program, home.root());
         let sink_keeper = tokio::spawn(steady_supervise::keep_sink(sink.clone())).abort_handle();
         let (service_events, services_told) = mpsc::channel(BACKLOG);
-        let deps = Deps { home: home.root().to_owned(), sink: sink.clone() };
+        let deps = Deps::new(home.root(), sink.clone());
         let services: HashMap<String, ServiceHandle> = config
             .services
             .iter()
@@ -80,7 +80,7 @@ impl Owners {
             backups.recover(&*control).await?;
         }
         for service in services.values() {
-            service.start()?;
+            service.release()?;
         }
         let (check_events, checks_told) = mpsc::channel(BACKLOG);
         let checks = Arc::new(steady_health::watch(config.checks.clone(), check_events));
@@ -165,8 +165,17 @@ impl Events {
 }
 
 fn apply_service(world: &mut World, owners: &Owners, event: ServiceEvent) {
-    if world.service_changed(&event.name, event.lifecycle) {
-        owners.service_is_ready(world, &event.name);
+    match event {
+        ServiceEvent::Changed { name, lifecycle } => {
+            if world.service_changed(&name, lifecycle) {
+                owners.service_is_ready(world, &name);
+            }
+        }
+        ServiceEvent::Crashed { name, crash } => {
+            tracing::warn!(service = name, pid = crash.pid, "{}", steady_model::words::end(&crash.end));
+        }
+        ServiceEvent::Warning { name, warning: Some(words) } => tracing::warn!(service = name, "{words}"),
+        ServiceEvent::Warning { warning: None, .. } => {}
     }
 }
 

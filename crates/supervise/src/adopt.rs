@@ -1,7 +1,7 @@
 //! What an earlier agent left running. Blocking.
 
+use crate::census::Census;
 use crate::environment::Mark;
-use crate::error::SuperviseError;
 use crate::journal::Entry;
 use crate::process_info::{self, Seen};
 use crate::stop::Group;
@@ -19,28 +19,29 @@ pub enum Earlier {
 }
 
 /// Looks for the service in its journal, then by its mark among all processes.
-pub fn find(entry: Option<&Entry>, mark: &Mark) -> Earlier {
+pub fn find(entry: Option<&Entry>, mark: &Mark, census: &Census) -> Earlier {
     let earlier = entry.map_or(Earlier::Nothing, |entry| from_journal(entry, mark));
     if earlier != Earlier::Nothing {
         return earlier;
     }
     let last_run = entry.map_or(0, |entry| entry.run);
-    by_mark(mark, last_run)
+    by_mark(census, mark, last_run)
         .map_or(Earlier::Nothing, |(process, run)| Earlier::Running { process, unwritten: Some(run) })
 }
 
 fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
+    let Some(process) = &entry.process else { return Earlier::Nothing };
     if !process_info::boot_id().is_ok_and(|boot| boot == entry.boot_id) {
         return Earlier::Nothing;
     }
-    if let Some(seen) = process_info::look(entry.process.pid)
-        && seen.id == entry.process
+    if let Some(seen) = process_info::look(process.pid)
+        && seen.id == *process
         && seen.alive
         && seen.group == seen.id.pid
     {
         return Earlier::Running { process: seen, unwritten: None };
     }
-    let group = Group::of(entry.process.clone());
+    let group = Group::of(process.clone());
     // The group's number may have been given away twice since: only the mark proves that these are ours.
     match group.members() {
         Ok(left) if !left.is_empty() && left.iter().all(|seen| mark.run_of(seen.id.pid).is_some()) => {
@@ -48,10 +49,7 @@ fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
         }
         Ok(left) => {
             if !left.is_empty() {
-                tracing::warn!(
-                    group = entry.process.pid,
-                    "processes that cannot be proved ours are left alone"
-                );
+                tracing::warn!(group = process.pid, "processes that cannot be proved ours are left alone");
             }
             Earlier::Nothing
         }
@@ -63,19 +61,7 @@ fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
 ///
 /// Descendants carry the mark too, and may lead groups of their own. Those of a journalled run are told by
 /// its number; within a newer run the service is the oldest.
-fn by_mark(mark: &Mark, last_run: u64) -> Option<(Seen, u64)> {
-    let mut leaders = process_info::all().ok()?;
-    leaders.retain(|seen| seen.alive && seen.group == seen.id.pid);
-    leaders.sort_by_key(|seen| (seen.id.started, seen.id.pid));
-    leaders.into_iter().find_map(|seen| {
-        let run = mark.run_of(seen.id.pid).filter(|run| *run > last_run)?;
-        Some((seen, run))
-    })
-}
-
-/// Makes the errors of a journal known without stopping for them.
-pub fn noted(service: &str, done: Result<(), SuperviseError>) {
-    if let Err(e) = done {
-        tracing::warn!(service, "{e}");
-    }
+fn by_mark(census: &Census, mark: &Mark, last_run: u64) -> Option<(Seen, u64)> {
+    let ours = census.of(mark);
+    ours.into_iter().find(|(seen, run)| seen.group == seen.id.pid && *run > last_run)
 }

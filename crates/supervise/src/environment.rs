@@ -1,7 +1,7 @@
 //! A service's environment: little is inherited, and a mark is left.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use steady_launch::{EnvError, Environment};
@@ -17,37 +17,43 @@ const RUN: &str = "STEADY_RUN";
 /// What tells a service's processes from all others, also when their leader is dead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    service: String,
+    service: OsString,
     home: OsString,
 }
 
 impl Mark {
     pub fn new(service: &str, home: &Path) -> Self {
-        Self { service: service.to_owned(), home: home.into() }
+        Self { service: service.into(), home: home.into() }
     }
 
-    /// The run that a process carrying this mark belongs to. `None` also when the system hides its
+    /// The mark that a process carries, and the run that it belongs to. `None` also when the system hides its
     /// environment.
     ///
     /// Descendants inherit it: it says *ours*, not *the service itself*.
-    pub fn run_of(&self, pid: u32) -> Option<u64> {
+    pub fn of(pid: u32) -> Option<(Self, u64)> {
         let environment = process_info::environment(pid)?;
         let value = |name: &str| {
-            environment
-                .iter()
-                .find_map(|var| var.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            let of = |var: &'_ OsString| -> Option<OsString> {
+                let value = var.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                Some(OsString::from_vec(value.to_vec()))
+            };
+            environment.iter().find_map(of)
         };
-        if value(SERVICE)? != self.service.as_bytes() || value(HOME)? != self.home.as_bytes() {
-            return None;
-        }
-        std::str::from_utf8(value(RUN)?).ok()?.parse().ok()
+        let mark = Self { service: value(SERVICE)?, home: value(HOME)? };
+        let run = value(RUN)?;
+        Some((mark, OsStr::to_str(&run)?.parse().ok()?))
+    }
+
+    /// The run that a process carrying this mark belongs to.
+    pub fn run_of(&self, pid: u32) -> Option<u64> {
+        Self::of(pid).filter(|(mark, _)| mark == self).map(|(_, run)| run)
     }
 }
 
 /// The whole environment of a service, with its mark. Blocks for its files and secrets.
 pub fn environment(configured: &Env, mark: &Mark, run: u64) -> Result<Environment, EnvError> {
     let marks = [
-        (SERVICE.into(), mark.service.clone().into()),
+        (SERVICE.into(), mark.service.clone()),
         (HOME.into(), mark.home.clone()),
         (RUN.into(), run.to_string().into()),
     ];

@@ -1,14 +1,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use steady_model::config::Service;
 use steady_model::service::{Input, Lifecycle, State};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::SuperviseError;
+use crate::journal::Wanted;
 
 /// A service that does not get to its commands has this many waiting, then says busy.
 pub const COMMANDS_WAITING: usize = 16;
+
+const UP: Order = Order::Want(Wanted::Up, Input::Start);
+const ANEW: Order = Order::Want(Wanted::Anew, Input::Restart);
 
 pub struct Command {
     pub order: Order,
@@ -18,6 +23,10 @@ pub struct Command {
 
 pub enum Order {
     Feed(Input),
+    /// The same, for a person: the next agent is to know of it.
+    Want(Wanted, Input),
+    /// What is configured from now on.
+    Reconfigure(Box<Service>),
     /// Let go of the service without touching it.
     Detach,
 }
@@ -53,31 +62,50 @@ impl ServiceHandle {
     }
 
     pub fn start(&self) -> Result<(), SuperviseError> {
-        self.send(Input::Start, None)
+        self.send(UP, None)
     }
 
+    /// For a person: it stays down, also for the next agent, until it is started or restarted.
     pub fn stop(&self) -> Result<(), SuperviseError> {
-        self.send(Input::Stop, None)
+        self.send(Order::Want(Wanted::Down, Input::Stop), None)
     }
 
     pub fn restart(&self) -> Result<(), SuperviseError> {
-        self.send(Input::Restart, None)
+        self.send(ANEW, None)
+    }
+
+    /// Holds what is down until [`release`](Self::release); `on` is shown to people: `waiting for db`. Nothing to
+    /// a service that runs.
+    pub fn wait_for(&self, on: impl Into<String>) -> Result<(), SuperviseError> {
+        self.feed(Input::Wait(on.into()))
     }
 
     /// What it waited for is there: starts it, unless somebody stopped it meanwhile.
     pub fn release(&self) -> Result<(), SuperviseError> {
-        self.send(Input::Release, None)
+        self.feed(Input::Release)
     }
 
     /// Its check failed often enough; `reason` is shown to people.
     pub fn liveness_failed(&self, reason: impl Into<String>) -> Result<(), SuperviseError> {
-        self.send(Input::LivenessFailed(reason.into()), None)
+        self.feed(Input::LivenessFailed(reason.into()))
     }
 
-    /// Stops it and returns once its group is empty and its port is free.
+    /// Its processes take more memory than they may; `reason` has both numbers.
+    pub fn memory_exceeded(&self, reason: impl Into<String>) -> Result<(), SuperviseError> {
+        self.feed(Input::MemoryExceeded(reason.into()))
+    }
+
+    /// Takes a changed configuration: policy, readiness and log limits at once, the launch from the next start on.
+    /// Its process is not touched. Name and manager stay: for those it takes another `supervise`.
+    pub fn reconfigure(&self, spec: Service) -> Result<(), SuperviseError> {
+        self.send(Order::Reconfigure(Box::new(spec)), None)
+    }
+
+    /// Stops it and returns once its group is empty and its port is free. For a shutdown or a restore: the next
+    /// agent starts it again.
     pub async fn stop_and_wait(&self, limit: Duration) -> Result<(), SuperviseError> {
         let stopped = |life: &Lifecycle| matches!(life.state, State::Stopped { .. });
-        if self.order_and_wait(Input::Stop, limit, stopped).await? {
+        if self.order_and_wait(Order::Feed(Input::Stop), limit, stopped).await? {
             return Ok(());
         }
         Err(SuperviseError::NotStopped {
@@ -89,12 +117,12 @@ impl ServiceHandle {
 
     /// Starts it and returns once it is ready; sooner, with an error, when it cannot become so.
     pub async fn start_and_wait_ready(&self, limit: Duration) -> Result<(), SuperviseError> {
-        self.order_and_wait_ready(Input::Start, limit).await
+        self.order_and_wait_ready(UP, limit).await
     }
 
     /// Restarts it and returns once the new process is ready.
     pub async fn restart_and_wait_ready(&self, limit: Duration) -> Result<(), SuperviseError> {
-        self.order_and_wait_ready(Input::Restart, limit).await
+        self.order_and_wait_ready(ANEW, limit).await
     }
 
     /// Ends the care for it and leaves it running, for the next agent to take back.
@@ -105,7 +133,7 @@ impl ServiceHandle {
         }
     }
 
-    async fn order_and_wait_ready(&self, order: Input, limit: Duration) -> Result<(), SuperviseError> {
+    async fn order_and_wait_ready(&self, order: Order, limit: Duration) -> Result<(), SuperviseError> {
         let settled = |life: &Lifecycle| {
             use State::{CrashLoop, Degraded, Foreign, Ready, Stopped};
             matches!(
@@ -123,7 +151,7 @@ impl ServiceHandle {
     /// Whether the lifecycle came to `settled` within `limit`, counted from when the order was taken.
     async fn order_and_wait(
         &self,
-        order: Input,
+        order: Order,
         limit: Duration,
         settled: impl Fn(&Lifecycle) -> bool,
     ) -> Result<bool, SuperviseError> {
@@ -137,8 +165,12 @@ impl ServiceHandle {
         waited.await.map_or(Ok(false), |done| done.map(|()| true))
     }
 
-    fn send(&self, input: Input, taken: Option<oneshot::Sender<()>>) -> Result<(), SuperviseError> {
-        self.commands.try_send(Command { order: Order::Feed(input), taken }).map_err(|e| match e {
+    fn feed(&self, input: Input) -> Result<(), SuperviseError> {
+        self.send(Order::Feed(input), None)
+    }
+
+    fn send(&self, order: Order, taken: Option<oneshot::Sender<()>>) -> Result<(), SuperviseError> {
+        self.commands.try_send(Command { order, taken }).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => SuperviseError::Busy { service: self.service.to_string() },
             mpsc::error::TrySendError::Closed(_) => self.gone(),
         })

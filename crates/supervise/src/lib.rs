@@ -11,28 +11,34 @@
 
 mod actor;
 mod adopt;
+mod census;
 mod environment;
 mod error;
+mod event;
 mod exit_watch;
 mod handle;
 mod journal;
+pub mod manager;
 mod port;
 mod process_info;
 mod ready;
 mod sink_keeper;
 mod spawn;
 mod stop;
+mod stray;
 mod tasks;
 mod timer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use steady_logs::SinkClient;
 use steady_model::config::Service;
 use steady_model::service::{Input, Lifecycle};
 use tokio::sync::{mpsc, watch};
 
-pub use error::SuperviseError;
+pub use census::Census;
+pub use error::{SpawnError, SuperviseError};
+pub use event::{Crash, ServiceEvent};
 pub use handle::ServiceHandle;
 pub use sink_keeper::keep_sink;
 
@@ -42,26 +48,28 @@ pub struct Deps {
     /// Steady's home: gets `journal/`, `fifo/` and `logs/<service>/`.
     pub home: PathBuf,
     pub sink: SinkClient,
+    /// Shared by the services that begin together.
+    pub census: Census,
 }
 
-/// A service's lifecycle after a step that changed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceEvent {
-    pub name: String,
-    pub lifecycle: Lifecycle,
+impl Deps {
+    pub fn new(home: impl Into<PathBuf>, sink: SinkClient) -> Self {
+        Self { home: home.into(), sink, census: Census::default() }
+    }
 }
 
-/// Takes a service into care: takes its running process back, or starts it. Needs a tokio runtime.
+/// Takes a service into care: takes its running process back, or starts it, unless a person had stopped it. Needs a
+/// tokio runtime.
 ///
 /// The agent must read `events`, or the service waits for it.
 pub fn supervise(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>) -> ServiceHandle {
     care(spec, deps, events, Input::Start)
 }
 
-/// The same, but what does not run already stays down until it is told to start: for an agent that first has
-/// to end an interrupted restore.
+/// The same, but what does not run already waits until it is released: for an agent that first has to end an
+/// interrupted restore, or to look at dependencies.
 pub fn hold(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>) -> ServiceHandle {
-    care(spec, deps, events, Input::Stop)
+    care(spec, deps, events, Input::Wait("waiting for the agent".to_owned()))
 }
 
 fn care(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>, when_down: Input) -> ServiceHandle {
@@ -70,4 +78,12 @@ fn care(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>, when_down
     let handle = ServiceHandle::new(&spec.name, commands, lifecycle);
     tokio::spawn(actor::Actor::new(spec, deps, events, shown).run(when_down, inbox));
     handle
+}
+
+fn fifo_of(home: &Path, service: &str) -> PathBuf {
+    home.join("fifo").join(service)
+}
+
+fn log_dir_of(home: &Path, service: &str) -> PathBuf {
+    home.join("logs").join(service)
 }

@@ -5,20 +5,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use steady_launch::find_program;
+use steady_launch::{Environment, find_program};
 use steady_model::config::Service;
 
-use crate::environment::{self, Mark};
 use crate::error::{SpawnError, SuperviseError};
 
 /// Spawns the service with its output going to `fifo`, and says which program it was. Blocking.
-pub fn spawn(spec: &Service, mark: &Mark, run: u64, fifo: &Path) -> Result<(Child, PathBuf), SpawnError> {
+pub fn spawn(spec: &Service, environment: &Environment, fifo: &Path) -> Result<(Child, PathBuf), SpawnError> {
     let Some((name, args)) = spec.command.split_first() else { return Err(SpawnError::EmptyCommand) };
     if !spec.cwd.is_dir() {
         return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
     }
-    let environment = environment::environment(&spec.env, mark, run)?;
-    let program = find_program(name, &spec.cwd, &environment).ok_or_else(|| {
+    let program = find_program(name, &spec.cwd, environment).ok_or_else(|| {
         let path = environment.get("PATH").unwrap_or_default();
         SpawnError::NotFound { program: name.clone(), path: path.to_string_lossy().into_owned() }
     })?;

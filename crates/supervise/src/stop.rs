@@ -4,6 +4,7 @@
 //! process. So a group whose leader is dead is still ours as long as no living process has the leader's pid.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,8 +15,9 @@ use tokio::task::spawn_blocking;
 
 use crate::environment::Mark;
 use crate::exit_watch::{pid_of, watch};
-use crate::port::{Listeners, listeners};
+use crate::manager::Manager;
 use crate::process_info::{self, Seen};
+use crate::stray;
 use crate::timer::pause;
 
 /// Between two looks at what could not be watched.
@@ -84,6 +86,11 @@ impl Group {
         }
     }
 
+    /// Whether nothing is left of it, not even an unreaped leader; one call.
+    pub fn has_vanished(&self) -> bool {
+        self.number().is_none_or(|group| test_kill_process_group(group) == Err(Errno::SRCH))
+    }
+
     /// KILL to whatever is left, until nothing is.
     pub async fn sweep(&self) {
         loop {
@@ -113,27 +120,64 @@ pub async fn gone(process: &ProcessId) {
     }
 }
 
-/// Returns when the group is empty and no process of this service holds its port.
-///
-/// A stranger who took the port meanwhile is no part of the proof. A process that left the group and kept
-/// the port is: it is not killed, but said, and waited for.
-pub async fn prove(group: Group, port: Option<u16>, mark: Mark) {
-    group.empty().await;
-    let Some(port) = port else { return };
+/// What a stop has to prove.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// `None` when the process led no group of its own.
+    pub group: Option<Group>,
+    pub port: Option<u16>,
+    pub mark: Mark,
+    pub signal: Signal,
+    pub grace: Duration,
+}
+
+impl Proof {
+    /// Returns when the group is empty and no process of this service holds its port.
+    ///
+    /// A stranger who took the port meanwhile is no part of the proof. A process that left the group and kept
+    /// the port is: it gets the stop signal and its grace too, then KILL.
+    pub async fn hold(self) {
+        if let Some(group) = &self.group {
+            group.empty().await;
+        }
+        let Some(port) = self.port else { return };
+        let mut signal = self.signal;
+        loop {
+            let mark = self.mark.clone();
+            let Ok(ours) = spawn_blocking(move || stray::on_port(port, &mark)).await else { return };
+            if ours.is_empty() {
+                return;
+            }
+            stray::end(&ours, signal, self.grace).await;
+            signal = Signal::KILL;
+        }
+    }
+}
+
+/// Returns when a manager has no process of its service any more: one that starts again what ended by itself may
+/// have been quicker than the order to stop.
+pub async fn until_manager_lets_go(manager: Arc<dyn Manager>) {
     loop {
-        let mark = mark.clone();
-        let ours = spawn_blocking(move || match listeners(port) {
-            Listeners::Nobody => None,
-            Listeners::Taken(pids) => {
-                pids.into_iter().find(|pid| mark.run_of(*pid).is_some()).and_then(process_info::look)
+        let asked = manager.clone();
+        match spawn_blocking(move || asked.find()).await {
+            Ok(Ok(Some(again))) => {
+                let ordered = manager.clone();
+                let id = again.clone();
+                if let Ok(Err(e)) = spawn_blocking(move || ordered.terminate(&id)).await {
+                    tracing::error!(pid = again.pid, "{e}");
+                    pause(LOOK_AGAIN).await;
+                }
+                // Its grace is over by the time the first one ended.
+                if tokio::time::timeout(Duration::from_secs(1), gone(&again)).await.is_err() {
+                    let ordered = manager.clone();
+                    let _ = spawn_blocking(move || ordered.kill(&again)).await;
+                }
             }
-        });
-        match ours.await {
-            Ok(Some(escaped)) if escaped.alive => {
-                tracing::warn!(pid = escaped.id.pid, port, "left its process group and still holds the port");
-                gone(&escaped.id).await;
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(e)) => {
+                tracing::warn!("{e}");
+                pause(LOOK_AGAIN).await;
             }
-            _ => return,
         }
     }
 }

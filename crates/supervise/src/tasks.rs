@@ -41,6 +41,8 @@ pub enum News {
     /// The leader has ended; its status is still to be read.
     Ended,
     Feed(Input),
+    /// Its manager could not do what it was told.
+    Failed(String),
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +52,8 @@ pub struct Tasks {
     pub proof: Option<Task>,
     pub stranger: Option<Task>,
     pub output: Option<Task>,
+    /// What a manager is being told.
+    pub order: Option<Task>,
 }
 
 /// Sends one finding to the actor; nobody hears it when the actor is gone.

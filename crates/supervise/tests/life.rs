@@ -38,9 +38,17 @@ async fn a_killed_service_is_back_as_a_new_process_and_was_seen_not_ready_meanwh
     let life = service.lifecycle();
     assert_eq!((life.restarts, life.streak), (1, 1));
     assert_eq!(life.last_end.unwrap().0, End::Exited(Exit::Signal(9)));
-    let seen = world.seen.lock().unwrap().clone();
-    let lost = seen.iter().position(|e| e.lifecycle.last_end.is_some()).expect("the death was told");
-    assert!(matches!(seen[lost].lifecycle.state, State::Starting { process: None, .. }), "{:?}", seen[lost]);
+    let told = world.told();
+    let lost = told.iter().find(|life| life.last_end.is_some()).expect("the death was told");
+    assert!(matches!(lost.state, State::Starting { process: None, .. }), "{lost:?}");
+    let crashes = world.crashes();
+    assert_eq!(crashes.len(), 1, "{crashes:?}");
+    let crash = &crashes[0];
+    assert_eq!(
+        (&crash.end, crash.pid, crash.streak, crash.run),
+        (&End::Exited(Exit::Signal(9)), Some(old), 1, 1)
+    );
+    assert!(crash.uptime.unwrap() < SOON && crash.env.contains_key("PATH"), "{crash:?}");
     service.stop_and_wait(SOON).await.unwrap();
 }
 

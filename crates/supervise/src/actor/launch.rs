@@ -1,30 +1,58 @@
-//! How a service comes to run: its output, what an earlier agent left, the spawn.
+//! How a service comes to run: its output, the look at its port, the start.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use steady_logs::{Attachment, SinkClient, SinkError, make_fifo, open_fifo};
+use steady_model::config::Readiness;
 use steady_model::process::{PortOwner, ProcessId};
 use steady_model::service::Input;
-use tokio::task::spawn_blocking;
+use steady_model::time::WallTime;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::hands::Hands;
+use super::memory::write;
 use super::{Actor, Run};
-use crate::adopt::{self, Earlier, noted};
+use crate::environment::Mark;
 use crate::error::SuperviseError;
-use crate::journal::Entry;
+use crate::journal::{Entry, Journal};
+use crate::manager::{Child, Manager};
 use crate::port::Listeners;
-use crate::process_info::Seen;
-use crate::stop::Group;
+use crate::process_info::{self, Seen};
+use crate::ready::{LogWatch, drained};
 use crate::tasks::Task;
-use crate::{port, process_info, spawn, timer};
+use crate::{port, stray, timer};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often what an earlier run left on the port is killed before a person is asked.
+const SWEEPS: u32 = 3;
+
+/// What became of a start.
+enum Start {
+    Runs(Box<Started>),
+    /// It ran already, under a manager that had started it by itself.
+    Found(ProcessId),
+    /// What earlier runs left holds the port.
+    Left(Vec<Seen>, PortOwner),
+    Taken(PortOwner),
+    Failed(String),
+}
+
+struct Started {
+    id: ProcessId,
+    leads: bool,
+    since: Option<WallTime>,
+    /// What was written down, for a child.
+    entry: Option<Entry>,
+    log: Option<LogWatch>,
+}
 
 impl Actor {
     /// Makes the FIFO, and has the sink drain it; in the background when the sink does not answer.
     pub(super) async fn open_output(&mut self) {
-        let fifo = self.fifo.clone();
+        let Hands::Own(_) = &self.hands else { return };
+        let fifo = self.attachment.fifo.clone();
         let opened = spawn_blocking(move || {
             if let Some(dir) = fifo.parent() {
                 steady_disk::create_private_dir(dir)?;
@@ -38,81 +66,143 @@ impl Actor {
             Ok(Err(e)) => tracing::error!(service = self.spec.name, "{e}"),
             Err(_) => {}
         }
-        let (sink, attachment) = (self.sink.clone(), self.attachment.clone());
-        self.tasks.output = Some(Task::spawn(attach(sink, attachment)));
+        self.attach();
     }
 
-    /// What an earlier agent left: the service itself, or a group to sweep before the start.
-    pub(super) async fn take_back(&mut self) -> Option<Input> {
-        let (mark, journal) = (self.mark.clone(), self.journal.clone());
-        let found = spawn_blocking(move || {
-            let entry = journal.read();
-            let earlier = adopt::find(entry.as_ref().ok().and_then(Option::as_ref), &mark);
-            (entry, earlier)
-        });
-        let Ok((entry, earlier)) = found.await else { return None };
-        match entry {
-            Ok(entry) => self.runs = entry.map_or(0, |entry| entry.run),
-            // Ignored: the mark finds what it would have named.
-            Err(e) => tracing::warn!(service = self.spec.name, "{e}"),
-        }
-        match earlier {
-            Earlier::Running { process: Seen { id, .. }, unwritten } => {
-                if let Some(run) = unwritten {
-                    self.runs = run;
-                    let exe = process_info::argv(id.pid).and_then(|argv| argv.into_iter().next());
-                    self.write_journal(&id, exe.unwrap_or_default().into()).await;
-                }
-                self.watch(Run { id: id.clone(), group: Group::of(id.clone()), child: None });
-                Some(Input::Adopted(id))
-            }
-            Earlier::Orphans(group) => {
-                tracing::warn!(service = self.spec.name, ?group, "its leader is dead, ending what it left");
-                group.sweep().await;
-                None
-            }
-            Earlier::Nothing => None,
+    pub(super) fn attach(&mut self) {
+        if let Hands::Own(_) = &self.hands {
+            let (sink, attachment) = (self.sink.clone(), self.attachment.clone());
+            self.tasks.output = Some(Task::spawn(attach(sink, attachment)));
         }
     }
 
+    /// Looks at the port, ends what is left of earlier runs there, and starts.
     pub(super) async fn spawn(&mut self) -> Input {
-        self.runs += 1;
-        let (spec, mark, run, fifo) = (self.spec.clone(), self.mark.clone(), self.runs, self.fifo.clone());
-        let spawned = spawn_blocking(move || {
-            if let Some(owner) = spec.port.and_then(stranger) {
-                return Err(Input::PortTaken(owner));
+        if let (Readiness::Log { .. }, Some(output)) = (&self.spec.ready, &self.output) {
+            drained(output).await;
+        }
+        let mut sweeps = 0;
+        loop {
+            let starting = self.begin();
+            // Meanwhile: whoever hears it may be slow, and the service is not to wait for that.
+            self.tell().await;
+            match starting.await {
+                Ok(Start::Runs(started)) => return self.runs(*started).await,
+                Ok(Start::Found(id)) => {
+                    self.watch(Run::new(id.clone()));
+                    return Input::Adopted(id);
+                }
+                Ok(Start::Left(left, _)) if sweeps < SWEEPS => {
+                    sweeps += 1;
+                    stray::kill(&left).await;
+                }
+                Ok(Start::Left(_, owner) | Start::Taken(owner)) => return Input::PortTaken(owner),
+                Ok(Start::Failed(why)) => return Input::SpawnFailed(why),
+                Err(_) => return Input::SpawnFailed("the agent is shutting down".to_owned()),
             }
-            spawn::spawn(&spec, &mark, run, &fifo).map_err(|e| Input::SpawnFailed(e.to_string()))
-        });
-        let (child, exe) = match spawned.await {
-            Ok(Ok(spawned)) => spawned,
-            Ok(Err(input)) => return input,
-            Err(_) => return Input::SpawnFailed("the agent is shutting down".to_owned()),
-        };
-        // An unreaped child is always there to be seen, also when it has ended.
-        let started = process_info::look(child.id()).map_or(0, |seen| seen.id.started);
-        let id = ProcessId { pid: child.id(), started };
-        self.watch(Run { id: id.clone(), group: Group::of(id.clone()), child: Some(child) });
-        self.write_journal(&id, exe).await;
+        }
+    }
+
+    fn begin(&self) -> JoinHandle<Start> {
+        let look = Look { port: self.spec.port, mark: self.mark.clone() };
+        match self.hands.clone() {
+            Hands::Own(child) => {
+                let (journal, entry) = (self.memory.journal.clone(), self.memory.entry.clone());
+                let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
+                spawn_blocking(move || {
+                    if let Some(start) = look.obstacle() {
+                        return start;
+                    }
+                    let log = LogWatch::open(&spec.ready, &dir);
+                    start_child(&child, &journal, entry, log)
+                })
+            }
+            Hands::Other(manager) => spawn_blocking(move || start_other(&manager, &look)),
+        }
+    }
+
+    async fn runs(&mut self, started: Started) -> Input {
+        let Started { id, leads, since, entry, log } = started;
+        let number = entry.as_ref().map_or(0, |entry| entry.run);
+        if let Some(entry) = entry {
+            self.memory.entry = entry;
+        }
+        self.watch(Run { number, started: since, leads, log, ..Run::new(id.clone()) });
+        self.ask_for_warnings().await;
         Input::Spawned(id)
     }
 
-    async fn write_journal(&self, id: &ProcessId, exe: PathBuf) {
-        let (journal, spec) = (self.journal.clone(), self.spec.clone());
-        let (id, run) = (id.clone(), self.runs);
-        let written = spawn_blocking(move || match process_info::boot_id() {
-            Ok(boot) => noted(&spec.name, journal.write(&Entry::new(&spec, boot, id, run, exe))),
-            // Without it, the mark still tells the next agent what is ours.
-            Err(e) => tracing::warn!(service = spec.name, "cannot read the boot id: {e}"),
-        });
-        let _ = written.await;
+    /// What a manager of another kind has to say about its definition.
+    pub(super) async fn ask_for_warnings(&mut self) {
+        if let Hands::Other(manager) = &self.hands {
+            let manager = manager.clone();
+            if let Ok(warning) = spawn_blocking(move || manager.warning()).await {
+                self.warn(warning);
+                self.tell().await;
+            }
+        }
     }
 }
 
-fn stranger(number: u16) -> Option<PortOwner> {
-    match port::listeners(number) {
-        Listeners::Nobody => None,
-        Listeners::Taken(pids) => Some(port::describe(number, pids.first().copied())),
+/// Whether something is in the way of a start. Blocking.
+struct Look {
+    port: Option<u16>,
+    mark: Mark,
+}
+
+impl Look {
+    fn obstacle(&self) -> Option<Start> {
+        let number = self.port?;
+        let Listeners::Taken(pids) = port::listeners(number) else { return None };
+        let left = stray::marked(pids.iter().copied(), &self.mark);
+        let stranger = pids.iter().find(|pid| !left.iter().any(|seen| seen.id.pid == **pid));
+        Some(match (left.first(), stranger) {
+            (Some(first), None) => {
+                let owner = PortOwner { ours: true, ..port::describe(number, Some(first.id.pid)) };
+                Start::Left(left, owner)
+            }
+            (_, stranger) => Start::Taken(port::describe(number, stranger.copied())),
+        })
+    }
+}
+
+fn start_child(child: &Arc<Child>, journal: &Journal, entry: Entry, log: Option<LogWatch>) -> Start {
+    let spawned = match child.spawn() {
+        Ok(spawned) => spawned,
+        Err(e) => return Start::Failed(e.to_string()),
+    };
+    let entry = match process_info::boot_id() {
+        Ok(boot) => {
+            let entry = entry.started(boot, &spawned);
+            write(journal, &entry);
+            entry
+        }
+        // Without it, the mark still tells the next agent what is ours.
+        Err(e) => {
+            tracing::warn!(service = entry.service, "cannot read the boot id: {e}");
+            entry.started(String::new(), &spawned)
+        }
+    };
+    let since = Some(entry.spawned);
+    Start::Runs(Box::new(Started { id: spawned.id, leads: true, since, entry: Some(entry), log }))
+}
+
+fn start_other(manager: &Arc<dyn Manager>, look: &Look) -> Start {
+    match manager.find() {
+        Ok(Some(id)) => return Start::Found(id),
+        Ok(None) => {}
+        Err(e) => return Start::Failed(e.to_string()),
+    }
+    if let Some(start) = look.obstacle() {
+        return start;
+    }
+    match manager.start() {
+        Ok(id) => {
+            let leads = process_info::look(id.pid).is_some_and(|seen| seen.group == id.pid);
+            let since = process_info::since(id.pid);
+            Start::Runs(Box::new(Started { id, leads, since, entry: None, log: None }))
+        }
+        Err(e) => Start::Failed(e.to_string()),
     }
 }
 

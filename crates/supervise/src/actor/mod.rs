@@ -1,27 +1,34 @@
-//! The one owner of a service: input → `step` → publish → effects in order.
+//! The one owner of a service: input → `step` → effects in order → what changed is told.
 
+mod back;
+mod beside;
+mod end;
+mod hands;
 mod launch;
+mod memory;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::process::Child;
 use std::sync::Arc;
 
-use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
+use steady_launch::Environment;
 use steady_logs::{Attachment, SinkClient};
 use steady_model::config::Service;
-use steady_model::process::{Exit, ProcessId};
+use steady_model::process::ProcessId;
 use steady_model::service::{Effect, Input, Lifecycle, Policy, State, step};
-use steady_model::time::AwakeInstant;
+use steady_model::time::{AwakeInstant, WallTime};
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
 
+use crate::census::Census;
 use crate::environment::Mark;
-use crate::exit_watch::pid_of;
+use crate::event::Crash;
 use crate::handle::{Command, Order};
-use crate::journal::Journal;
-use crate::stop::{Group, gone, prove, signal_of};
+use crate::ready::LogWatch;
+use crate::stop::gone;
 use crate::tasks::{About, Found, News, Task, Tasks, tell};
-use crate::{Deps, ServiceEvent, port, ready, timer};
+use crate::{Deps, ServiceEvent, timer};
+use hands::Hands;
+use memory::Memory;
 
 /// Findings that wait for the actor; each kind of task has at most one.
 const FINDINGS_WAITING: usize = 8;
@@ -29,30 +36,50 @@ const FINDINGS_WAITING: usize = 8;
 pub struct Actor {
     spec: Arc<Service>,
     policy: Policy,
+    hands: Hands,
     mark: Mark,
-    journal: Journal,
-    fifo: PathBuf,
+    memory: Memory,
+    census: Census,
     attachment: Attachment,
     sink: SinkClient,
     life: Lifecycle,
     run: Option<Run>,
-    /// How many there were, in this home.
-    runs: u64,
     due: Option<AwakeInstant>,
     tasks: Tasks,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     events: mpsc::Sender<ServiceEvent>,
     shown: watch::Sender<Lifecycle>,
+    /// In the order in which it happened. Told when nothing that hurries waits for it.
+    untold: Vec<Untold>,
+    warning: Option<String>,
     /// Keeps what the service wrote last in the FIFO while neither it nor a sink holds it.
     output: Option<std::fs::File>,
+}
+
+enum Untold {
+    Event(ServiceEvent),
+    Crash { crash: Box<Crash>, environment: Option<Arc<Environment>> },
 }
 
 /// The process that runs now.
 struct Run {
     id: ProcessId,
-    group: Group,
-    /// `None` when it was taken back from an earlier agent.
-    child: Option<Child>,
+    /// Of all runs in this home; 0 under another manager.
+    number: u64,
+    started: Option<WallTime>,
+    /// Whether it leads a group of its own.
+    leads: bool,
+    /// Seen by an earlier agent.
+    was_ready: bool,
+    /// The leader has, what it left may not have.
+    ended: bool,
+    log: Option<LogWatch>,
+}
+
+impl Run {
+    fn new(id: ProcessId) -> Self {
+        Self { id, number: 0, started: None, leads: true, was_ready: false, ended: false, log: None }
+    }
 }
 
 impl Actor {
@@ -62,54 +89,50 @@ impl Actor {
         events: mpsc::Sender<ServiceEvent>,
         shown: watch::Sender<Lifecycle>,
     ) -> Self {
-        let name = &spec.name;
-        let fifo = deps.home.join("fifo").join(name);
-        let attachment = Attachment {
-            service: name.clone(),
-            fifo: fifo.clone(),
-            dir: deps.home.join("logs").join(name),
-            rotation: spec.log,
-        };
+        let hands = Hands::of(&spec, &deps.home);
         Self {
-            policy: Policy {
-                restart: spec.restart,
-                oneshot: spec.oneshot,
-                success_codes: spec.success_codes.clone(),
-                stop_grace: spec.stop_grace,
-                ready_timeout: spec.ready_timeout,
+            policy: policy(&spec),
+            mark: Mark::new(&spec.name, &deps.home),
+            memory: Memory::of(&spec, &deps.home),
+            census: deps.census,
+            attachment: Attachment {
+                service: spec.name.clone(),
+                fifo: crate::fifo_of(&deps.home, &spec.name),
+                dir: crate::log_dir_of(&deps.home, &spec.name),
+                rotation: spec.log,
             },
-            mark: Mark::new(name, &deps.home),
-            journal: Journal::of(&deps.home, name),
-            fifo,
-            attachment,
+            hands,
             sink: deps.sink,
             life: Lifecycle::default(),
             run: None,
-            runs: 0,
             due: None,
             tasks: Tasks::default(),
             found: mpsc::channel(FINDINGS_WAITING),
             events,
             shown,
+            untold: Vec::new(),
+            warning: None,
             spec: Arc::new(spec),
             output: None,
         }
     }
 
-    /// `when_down` is fed first when nothing of the service runs.
+    /// `when_down` is fed first when nothing of the service runs and nobody had stopped it.
     pub async fn run(mut self, when_down: Input, mut commands: mpsc::Receiver<Command>) {
         self.open_output().await;
-        let first = self.take_back().await.unwrap_or(when_down);
-        self.feed(first).await;
+        for input in self.take_back(when_down).await {
+            self.feed(input).await;
+        }
+        self.ask_for_warnings().await;
         let detached = loop {
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command { order: Order::Feed(input), taken }) => {
-                        self.feed(input).await;
+                    Some(Command { order: Order::Detach, taken }) => break taken,
+                    Some(Command { order, taken }) => {
+                        self.obey(order).await;
                         // Whoever asked may have stopped waiting.
                         let _ = taken.map(|taken| taken.send(()));
                     }
-                    Some(Command { order: Order::Detach, taken }) => break taken,
                     None => break None,
                 },
                 Some(found) = self.found.1.recv() => self.hear(found).await,
@@ -122,6 +145,18 @@ impl Actor {
         let _ = detached.map(|detached| detached.send(()));
     }
 
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Feed(input) => self.feed(input).await,
+            Order::Want(wanted, input) => {
+                self.want(wanted).await;
+                self.feed(input).await;
+            }
+            Order::Reconfigure(spec) => self.reconfigure(*spec),
+            Order::Detach => {}
+        }
+    }
+
     /// One input and all that follows from it.
     async fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
@@ -129,36 +164,59 @@ impl Actor {
             let (next, effects) = step(&self.life, &self.policy, input, steady_clock::now(), fastrand::f64());
             if next != self.life {
                 self.life = next;
-                self.publish().await;
+                self.changed();
             }
             for effect in effects {
                 inputs.extend(self.perform(effect).await);
             }
+            self.tell().await;
             self.accompany();
+            self.remember().await;
         }
-    }
-
-    async fn publish(&self) {
-        tracing::info!(service = self.spec.name, state = ?self.life.state, "now");
-        self.shown.send_replace(self.life.clone());
-        let event = ServiceEvent { name: self.spec.name.clone(), lifecycle: self.life.clone() };
-        // Nobody to tell it to: the agent is ending.
-        let _ = self.events.send(event).await;
     }
 
     async fn perform(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::Spawn => return Some(self.spawn().await),
-            Effect::Terminate => self.signal(signal_of(self.spec.stop_signal)),
-            Effect::Kill => self.signal(Signal::KILL),
+            Effect::Terminate | Effect::Kill => self.signal(&effect),
             Effect::Sweep => self.sweep().await,
-            Effect::ProveStopped => self.prove_stopped(),
+            // Begun with the end of the leader.
+            Effect::ProveStopped => {}
             Effect::WakeAt(due) => self.due = Some(due),
-            Effect::ReportCrash(end) => {
-                tracing::warn!(service = self.spec.name, "ended with {}", steady_model::words::end(&end));
-            }
+            Effect::ReportCrash(end) => self.crashed(end),
         }
         None
+    }
+
+    fn changed(&mut self) {
+        let (name, lifecycle) = (self.spec.name.clone(), self.life.clone());
+        self.untold.push(Untold::Event(ServiceEvent::Changed { name, lifecycle }));
+    }
+
+    /// Tells what happened. The agent may be slow to hear it: nothing that hurries comes after.
+    async fn tell(&mut self) {
+        for untold in std::mem::take(&mut self.untold) {
+            let event = match untold {
+                Untold::Event(event) => event,
+                Untold::Crash { mut crash, environment } => {
+                    let known = match environment {
+                        Some(known) => Some(known),
+                        None => spawn_blocking(self.environment()).await.ok().flatten(),
+                    };
+                    if let Some(environment) = known {
+                        crash.env = environment.redacted();
+                        crash.redactor = Arc::new(environment.redactor());
+                    }
+                    ServiceEvent::Crashed { name: self.spec.name.clone(), crash }
+                }
+            };
+            if let ServiceEvent::Changed { lifecycle, .. } = &event {
+                tracing::info!(service = self.spec.name, state = ?lifecycle.state, "now");
+                self.shown.send_replace(lifecycle.clone());
+            }
+            // Nobody to tell it to: the agent is ending.
+            let _ = self.events.send(event).await;
+        }
     }
 
     async fn timer(&mut self) {
@@ -178,61 +236,24 @@ impl Actor {
             return;
         }
         match found.news {
-            News::Ended => {
-                let exit = self.run.as_ref().map_or(Exit::Unobserved, Run::exit);
-                self.feed(Input::Exited(exit)).await;
-                // While it is being stopped, the proof goes on without its leader.
-                if let Some(run) = &mut self.run
-                    && found.about == About::Process(run.id.clone())
-                {
-                    run.reap();
-                }
-            }
+            News::Ended => self.ended().await,
             News::Feed(input) => {
                 if input == Input::ProvedStopped {
                     self.run = None;
                 }
                 self.feed(input).await;
             }
-        }
-    }
-
-    /// What runs beside a state for as long as it lasts.
-    fn accompany(&mut self) {
-        let asks =
-            matches!(self.life.state, State::Starting { process: Some(_), .. } | State::Degraded { .. });
-        match (asks, &self.run) {
-            (true, Some(run)) if self.tasks.readiness.is_none() => {
-                let (spec, found, about) =
-                    (self.spec.clone(), self.found.0.clone(), About::Process(run.id.clone()));
-                self.tasks.readiness = Some(Task::spawn(async move {
-                    ready::until_ready(&spec.ready).await;
-                    tell(found, about, News::Feed(Input::ReadinessPassed)).await;
-                }));
+            News::Failed(why) => {
+                self.warn(Some(why));
+                self.tell().await;
             }
-            (true, Some(_)) => {}
-            _ => self.tasks.readiness = None,
-        }
-        match &self.life.state {
-            State::Foreign { owner, .. } if self.tasks.stranger.is_none() => {
-                let (owner, found) = (owner.clone(), self.found.0.clone());
-                self.tasks.stranger = Some(Task::spawn(async move {
-                    port::until_free(&owner).await;
-                    tell(found, About::Port, News::Feed(Input::Start)).await;
-                }));
-            }
-            State::Foreign { .. } => {}
-            _ => self.tasks.stranger = None,
-        }
-        if self.run.is_none() {
-            self.tasks.exit = None;
-            self.tasks.proof = None;
         }
     }
 
     fn watch(&mut self, run: Run) {
         let (id, found) = (run.id.clone(), self.found.0.clone());
         self.tasks.readiness = None;
+        self.tasks.proof = None;
         self.tasks.exit = Some(Task::spawn(async move {
             gone(&id).await;
             tell(found, About::Process(id), News::Ended).await;
@@ -240,55 +261,31 @@ impl Actor {
         self.run = Some(run);
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(run) = &self.run
-            && let Err(e) = run.group.signal(signal)
-        {
-            tracing::error!(service = self.spec.name, pid = run.id.pid, "cannot signal its group: {e}");
+    /// Nothing is done to its process: what it was launched with counts from its next start on.
+    fn reconfigure(&mut self, spec: Service) {
+        self.policy = policy(&spec);
+        if self.attachment.rotation != spec.log {
+            self.attachment.rotation = spec.log;
+            self.attach();
         }
-    }
-
-    async fn sweep(&mut self) {
-        if let Some(mut run) = self.run.take() {
-            // Before its leader is reaped nobody else can have the group's number.
-            if let Err(e) = run.group.signal(Signal::KILL) {
-                tracing::error!(service = self.spec.name, pid = run.id.pid, "cannot kill its group: {e}");
-            }
-            run.reap();
-            run.group.sweep().await;
+        let asks_anew = self.spec.ready != spec.ready;
+        self.spec = Arc::new(spec);
+        if let Hands::Own(child) = &self.hands {
+            child.reconfigure(self.spec.clone());
         }
-    }
-
-    fn prove_stopped(&mut self) {
-        if let Some(run) = &self.run {
-            let (group, port, mark) = (run.group.clone(), self.spec.port, self.mark.clone());
-            let (found, about) = (self.found.0.clone(), About::Process(run.id.clone()));
-            self.tasks.proof = Some(Task::spawn(async move {
-                prove(group, port, mark).await;
-                tell(found, about, News::Feed(Input::ProvedStopped)).await;
-            }));
+        if asks_anew {
+            self.tasks.readiness = None;
         }
+        self.accompany();
     }
 }
 
-impl Run {
-    /// How the leader ended, without reaping it.
-    fn exit(&self) -> Exit {
-        if self.child.is_none() {
-            return Exit::Unobserved;
-        }
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let status = pid_of(self.id.pid).and_then(|pid| waitid(WaitId::Pid(pid), options).ok().flatten());
-        status.map_or(Exit::Unobserved, |status| {
-            let code = status.exit_status().map(Exit::Code);
-            code.or_else(|| status.terminating_signal().map(Exit::Signal)).unwrap_or(Exit::Unobserved)
-        })
-    }
-
-    fn reap(&mut self) {
-        if let Some(child) = &mut self.child {
-            // It has ended: this does not wait, and whoever reaped it before did the same.
-            let _ = child.try_wait();
-        }
+fn policy(spec: &Service) -> Policy {
+    Policy {
+        restart: spec.restart,
+        oneshot: spec.oneshot,
+        success_codes: spec.success_codes.clone(),
+        stop_grace: spec.stop_grace,
+        ready_timeout: spec.ready_timeout,
     }
 }

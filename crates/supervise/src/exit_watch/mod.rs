@@ -1,6 +1,6 @@
 //! The end of a process, told by the kernel; also of one that is not our child.
 //!
-//! One file per system behind `ExitWatch::open` and `ExitWatch::gone`.
+//! One file per system behind `ExitWatch::open`, `ExitWatch::gone` and `ExitWatch::signal`.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]

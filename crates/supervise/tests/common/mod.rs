@@ -15,7 +15,7 @@ use steady_logs::SinkClient;
 use steady_model::config::{Readiness, Service};
 use steady_model::process::ProcessId;
 use steady_model::service::{Lifecycle, State};
-use steady_supervise::{Deps, ServiceEvent, ServiceHandle, supervise};
+use steady_supervise::{Crash, Deps, ServiceEvent, ServiceHandle, supervise};
 
 pub const FIXTURE: &str = env!("CARGO_BIN_EXE_steady-supervise-fixture");
 pub const SOON: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ impl World {
                 seen.lock().unwrap().push(event);
             }
         });
-        let deps = Deps { home: self.home().to_owned(), sink: self.sink.clone() };
+        let deps = Deps::new(self.home(), self.sink.clone());
         supervise(spec, deps, events)
     }
 
@@ -130,6 +130,25 @@ impl World {
     /// Who answers on the port; the pid in the answer.
     pub fn answer(&self) -> Option<u32> {
         answer(self.port)
+    }
+
+    /// Every lifecycle that was told so far.
+    pub fn told(&self) -> Vec<Lifecycle> {
+        let seen = self.seen.lock().unwrap().clone();
+        let lifecycle = |event| match event {
+            ServiceEvent::Changed { lifecycle, .. } => Some(lifecycle),
+            _ => None,
+        };
+        seen.into_iter().filter_map(lifecycle).collect()
+    }
+
+    pub fn crashes(&self) -> Vec<Crash> {
+        let seen = self.seen.lock().unwrap().clone();
+        let crash = |event| match event {
+            ServiceEvent::Crashed { crash, .. } => Some(*crash),
+            _ => None,
+        };
+        seen.into_iter().filter_map(crash).collect()
     }
 
     /// All processes that carry this world's mark, the service's among them.

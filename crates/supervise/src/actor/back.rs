@@ -1,0 +1,124 @@
+//! What an earlier agent left, and what a person had wanted of it.
+
+use steady_model::config::Manager;
+use steady_model::process::ProcessId;
+use steady_model::service::{Input, State, StopReason};
+use steady_model::time::WallTime;
+use tokio::task::spawn_blocking;
+
+use super::hands::Hands;
+use super::memory::write;
+use super::{Actor, Run};
+use crate::adopt::Earlier;
+use crate::journal::Wanted;
+use crate::manager::Spawned;
+use crate::process_info;
+
+impl Actor {
+    /// Takes the service back, or ends what is left of it; says what to feed first. `when_down` is for what does
+    /// not run and may.
+    pub(super) async fn take_back(&mut self, when_down: Input) -> Vec<Input> {
+        self.recall().await;
+        let wanted = self.memory.entry.wanted;
+        if let Some(id) = self.find().await {
+            let same = self.memory.entry.process.as_ref() == Some(&id);
+            return match wanted {
+                Wanted::Up => vec![Input::Adopted(id)],
+                // What was under way is finished.
+                Wanted::Down => vec![Input::Adopted(id), Input::Stop],
+                Wanted::Anew if same => vec![Input::Adopted(id), Input::Restart],
+                Wanted::Anew => {
+                    self.want(Wanted::Up).await;
+                    vec![Input::Adopted(id)]
+                }
+            };
+        }
+        if wanted == Wanted::Down {
+            return vec![Input::Stop];
+        }
+        let this_boot = process_info::boot_id().is_ok_and(|boot| boot == self.memory.entry.boot_id);
+        if let Some(exit) = self.memory.entry.completed.filter(|_| this_boot && self.spec.oneshot) {
+            let reason = StopReason::Completed(exit);
+            self.life.state = State::Stopped { since: steady_clock::now().wall, reason };
+            self.changed();
+            self.tell().await;
+            return vec![];
+        }
+        vec![when_down]
+    }
+
+    async fn recall(&mut self) {
+        let journal = self.memory.journal.clone();
+        match spawn_blocking(move || journal.read()).await {
+            Ok(Ok(Some(entry))) => self.memory.entry = entry,
+            Ok(Ok(None)) | Err(_) => {}
+            // Ignored: the mark finds what it would have named.
+            Ok(Err(e)) => tracing::warn!(service = self.spec.name, "{e}"),
+        }
+    }
+
+    async fn find(&mut self) -> Option<ProcessId> {
+        match self.hands.clone() {
+            Hands::Own(child) => {
+                let (census, entry) = (self.census.clone(), self.memory.entry.clone());
+                let (journal, service) = (self.memory.journal.clone(), self.spec.name.clone());
+                let found = spawn_blocking(move || match child.take_back(Some(&entry), &census) {
+                    Earlier::Running { process, unwritten: Some(run) } => {
+                        let exe = process_info::argv(process.id.pid).and_then(|argv| argv.into_iter().next());
+                        let spawned = Spawned { id: process.id, run, exe: exe.unwrap_or_default().into() };
+                        let boot = process_info::boot_id().unwrap_or_default();
+                        let entry = crate::journal::Entry { service, ..entry.started(boot, &spawned) };
+                        write(&journal, &entry);
+                        (Some((spawned.id, entry)), None)
+                    }
+                    Earlier::Running { process, unwritten: None } => (Some((process.id, entry)), None),
+                    Earlier::Orphans(group) => (None, Some(group)),
+                    Earlier::Nothing => (None, None),
+                });
+                let (running, orphans) = found.await.ok()?;
+                if let Some(group) = orphans {
+                    tracing::warn!(
+                        service = self.spec.name,
+                        ?group,
+                        "its leader is dead, ending what it left"
+                    );
+                    group.sweep().await;
+                }
+                let (id, entry) = running?;
+                let (run, since) = (entry.run, entry.spawned);
+                self.memory.entry = entry;
+                self.take_up(id.clone(), run, Some(since), true);
+                Some(id)
+            }
+            Hands::Other(manager) => {
+                let found = spawn_blocking(move || {
+                    let found = manager.find();
+                    let seen = found.as_ref().ok().and_then(Option::as_ref).map(|id| {
+                        let leads = process_info::look(id.pid).is_some_and(|seen| seen.group == id.pid);
+                        (leads, process_info::since(id.pid))
+                    });
+                    (found, seen)
+                });
+                let (found, seen) = found.await.ok()?;
+                match found {
+                    Ok(Some(id)) => {
+                        let (leads, since) = seen.unwrap_or_default();
+                        self.take_up(id.clone(), 0, since, leads);
+                        Some(id)
+                    }
+                    Ok(None) => None,
+                    Err(e) => {
+                        self.warn(Some(e.to_string()));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// A process that somebody else had started is this service's now.
+    fn take_up(&mut self, id: ProcessId, number: u64, started: Option<WallTime>, leads: bool) {
+        let was_ready = self.memory.entry.ready && self.spec.manager == Manager::Child;
+        self.watch(Run { number, started, leads, was_ready, ..Run::new(id) });
+    }
+}

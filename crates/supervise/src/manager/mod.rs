@@ -1,0 +1,103 @@
+//! How a service's process comes to be and goes: one trait, and who implements it for a service.
+//!
+//! A manager acts on a process and says what it sees; it decides nothing. When something is started, stopped or
+//! tried again, and whether a stop is proved, is the actor's business, for all managers alike.
+
+mod child;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use steady_model::config::{self, Service};
+use steady_model::process::{Exit, ProcessId};
+
+use crate::error::SpawnError;
+pub use child::Child;
+pub(crate) use child::Spawned;
+
+/// How a service's process comes to be and goes. Blocking.
+pub trait Manager: Send + Sync + 'static {
+    /// The service's main process, if it runs by now, whoever started it.
+    fn find(&self) -> Result<Option<ProcessId>, ManagerError>;
+
+    /// Starts it and says its main process; one that runs already is said and left as it is.
+    fn start(&self) -> Result<ProcessId, ManagerError>;
+
+    /// Asks it to end, by its stop signal, and keeps whoever else watches it from starting it again. Must not wait
+    /// for the end. Nothing when `process` is not the service's any more.
+    fn terminate(&self, process: &ProcessId) -> Result<(), ManagerError>;
+
+    /// Ends it, and all that is with it, by force. Nothing when `process` is not the service's any more.
+    fn kill(&self, process: &ProcessId) -> Result<(), ManagerError>;
+
+    /// What a person should know although it may run, in words.
+    fn warning(&self) -> Option<String>;
+
+    /// How the process that ran last ended; `None` when it is not known.
+    fn last_exit(&self) -> Option<Exit>;
+}
+
+/// Why a manager could not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("cannot signal the processes of pid {pid}: {source}")]
+    Signal { pid: u32, source: io::Error },
+    #[error(
+        "{service} is to run under {manager}, which is not to be had here; choose another `manager` in steady.toml"
+    )]
+    Absent { service: String, manager: &'static str },
+}
+
+/// The manager that a service asks for, except `child`, which the actor knows by its own type.
+pub fn manager_of(spec: &Service, home: &Path) -> Arc<dyn Manager> {
+    match &spec.manager {
+        config::Manager::Child => Arc::new(Child::new(spec, home)),
+        config::Manager::Launchd { .. } => Absent::of(spec, "launchd"),
+        config::Manager::Systemd { .. } => Absent::of(spec, "systemd --user"),
+    }
+}
+
+/// Stands for a manager that this machine does not have: each start says so.
+struct Absent {
+    service: String,
+    manager: &'static str,
+}
+
+impl Absent {
+    fn of(spec: &Service, manager: &'static str) -> Arc<dyn Manager> {
+        Arc::new(Self { service: spec.name.clone(), manager })
+    }
+
+    fn error(&self) -> ManagerError {
+        ManagerError::Absent { service: self.service.clone(), manager: self.manager }
+    }
+}
+
+impl Manager for Absent {
+    fn find(&self) -> Result<Option<ProcessId>, ManagerError> {
+        Ok(None)
+    }
+
+    fn start(&self) -> Result<ProcessId, ManagerError> {
+        Err(self.error())
+    }
+
+    fn terminate(&self, _: &ProcessId) -> Result<(), ManagerError> {
+        Err(self.error())
+    }
+
+    fn kill(&self, _: &ProcessId) -> Result<(), ManagerError> {
+        Err(self.error())
+    }
+
+    fn warning(&self) -> Option<String> {
+        Some(self.error().to_string())
+    }
+
+    fn last_exit(&self) -> Option<Exit> {
+        None
+    }
+}
