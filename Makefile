@@ -1,7 +1,7 @@
 # Entry points only: what they do stands in scripts/. docs/development.md explains.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-panel test-e2e lint check-macos fmt api clean-demo
+.PHONY: help run test test-rust test-panel test-e2e lint check-macos fmt api clean-demo bench
 
 # The cargo profile of `make run`: dev or release.
 PROFILE ?= dev
@@ -43,3 +43,8 @@ api: ## Write docs/openapi.json and the panel's types from the handlers
 
 clean-demo: ## Stop the demo and remove its folder
 	@scripts/clean-demo
+
+bench: ## Measure Steady beside its peers and write docs/benchmarks.md; PART=restart (hundred, growth, logs) for one
+	@bench/install-peers
+	@cargo build --release -p steady-cli
+	@cargo run --quiet --release -p steady-bench -- run $(PART)

@@ -1,0 +1,65 @@
+//! The writer of the log measurements: numbered lines, as fast as they are taken.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use rustix::process::getpid;
+
+use crate::clock::{Moment, pause};
+
+/// Of a line with its end, bytes.
+pub const LINE: u64 = 100;
+const DIGITS: usize = 10;
+
+/// Writes `count` lines to standard output, `batch` in one write, then stays: a supervisor would start it again.
+pub fn write(count: u64, batch: u64, begun: &Path) -> anyhow::Result<()> {
+    let temporary = begun.with_extension(format!("{}", getpid().as_raw_nonzero()));
+    fs::write(&temporary, Moment::now().0.to_string())?;
+    fs::rename(&temporary, begun).with_context(|| format!("cannot write {}", begun.display()))?;
+    let mut out = io::stdout().lock();
+    let mut bytes = Vec::new();
+    for number in 0..count {
+        line(number, &mut bytes)?;
+        if (number + 1).is_multiple_of(batch) || number + 1 == count {
+            out.write_all(&bytes)?;
+            out.flush()?;
+            bytes.clear();
+        }
+    }
+    loop {
+        pause(std::time::Duration::from_secs(3600));
+    }
+}
+
+fn line(number: u64, out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(out, "{number:0DIGITS$} {:.<width$}", "", width = 88)
+}
+
+/// The number of a whole line without its end; `None` when it is no line of ours.
+pub fn number(line: &[u8]) -> Option<u64> {
+    let (digits, rest) = line.split_at_checked(DIGITS)?;
+    let whole =
+        rest.strip_prefix(b" ").is_some_and(|dots| dots.len() == 88 && dots.iter().all(|b| *b == b'.'));
+    if !whole {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_long_as_it_says_and_is_read_back_only_whole() {
+        let mut bytes = Vec::new();
+        line(1234, &mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, LINE);
+        let text = bytes.strip_suffix(b"\n").unwrap();
+        assert_eq!(number(text), Some(1234));
+        assert_eq!(number(&text[1..]), None);
+        assert_eq!(number(&text[..90]), None);
+    }
+}

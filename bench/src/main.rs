@@ -1,0 +1,81 @@
+//! Steady beside its peers, on this machine: `make bench`, or `make bench PART=restart`.
+//!
+//! Owns the measurements and `docs/benchmarks.md`. Must never measure two things at once, treat a peer
+//! differently from Steady without saying so in the page, or leave a process behind.
+
+mod clock;
+mod fleet;
+mod lines;
+mod logfiles;
+mod logger;
+mod machine;
+mod part;
+mod peer;
+mod processes;
+mod report;
+mod summary;
+mod workspace;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use workspace::Workspace;
+
+#[derive(Debug, Parser)]
+#[command(name = "steady-bench", about = "Measures Steady beside its peers and writes docs/benchmarks.md")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure, then write the page
+    Run {
+        /// Default: all
+        part: Option<Part>,
+        /// The program to measure [default: target/release/steady]
+        #[arg(long, value_name = "FILE")]
+        steady: Option<PathBuf>,
+    },
+    /// Write the page from the results that are there
+    Page,
+    /// Write numbered lines to standard output, then stay; for the log measurements
+    #[command(hide = true)]
+    Lines { count: u64, batch: u64, begun: PathBuf },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Restart,
+    Hundred,
+    Growth,
+    Logs,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Lines { count, batch, begun } => lines::write(count, batch, &begun),
+        Command::Page => report::write(&Workspace::prepare(None)?),
+        Command::Run { part, steady } => {
+            let workspace = Workspace::prepare(steady)?;
+            processes::adopt_orphans()?;
+            let parts = part.map_or_else(|| Part::value_variants().to_vec(), |part| vec![part]);
+            for part in parts {
+                match part {
+                    Part::Restart => part::restart::run(&workspace)?,
+                    Part::Hundred => part::scale::hundred(&workspace)?,
+                    Part::Growth => part::scale::growth(&workspace)?,
+                    Part::Logs => part::logs::run(&workspace)?,
+                }
+            }
+            report::write(&workspace)
+        }
+    }
+}
+
+/// What a person at the terminal sees while it runs.
+#[expect(clippy::print_stderr, reason = "progress of a command line tool")]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}

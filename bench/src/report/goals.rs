@@ -1,0 +1,140 @@
+//! The goals, held against what was measured: said plainly where one is missed.
+
+use std::fmt::{self, Write};
+
+use super::Measured;
+use super::tables::figure;
+use crate::logger::Logger;
+use crate::part::{Results, logs, scale};
+use crate::peer::Peer;
+
+/// One goal: what is wanted, what was seen, and whether that is enough.
+struct Goal {
+    wanted: String,
+    seen: String,
+    met: bool,
+}
+
+pub fn write(text: &mut String, measured: &Measured) -> fmt::Result {
+    text.push_str("\n## Goals\n\n| goal | measured | |\n|---|---|---|\n");
+    let goals = [
+        restart(measured),
+        memory(measured),
+        all_up(measured),
+        idle(measured),
+        growth(measured),
+        speed(measured),
+        loss(measured),
+    ];
+    for Goal { wanted, seen, met } in goals.into_iter().flatten() {
+        writeln!(text, "| {wanted} | {seen} | {} |", if met { "met" } else { "**missed**" })?;
+    }
+    Ok(())
+}
+
+fn restart(measured: &Measured) -> Option<Goal> {
+    let rows = &measured.restart.as_ref()?.rows;
+    let of = |peer| Some(rows.iter().find(|row| row.peer == peer)?.latency.median);
+    let (ours, theirs) = (of(Peer::Steady)?, of(Peer::Runit)?);
+    Some(Goal {
+        wanted: "SIGKILL to the successor: median at most half of runit's".to_owned(),
+        seen: format!("{} ms beside {} ms: {} of it", figure(ours), figure(theirs), figure(ours / theirs)),
+        met: ours <= theirs / 2.0,
+    })
+}
+
+fn memory(measured: &Measured) -> Option<Goal> {
+    let row = steady(measured.hundred.as_ref()?)?;
+    let seen = f64::from(row.pss_total()) * 1.024 / 1000.0;
+    Some(Goal {
+        wanted: "100 services: agent and sink together at most 12 MB".to_owned(),
+        seen: format!("{} MB", figure(seen)),
+        met: seen <= 12.0,
+    })
+}
+
+fn all_up(measured: &Measured) -> Option<Goal> {
+    let seen = steady(measured.hundred.as_ref()?)?.all_up;
+    Some(Goal {
+        wanted: "100 services: all up within 500 ms".to_owned(),
+        seen: format!("{} ms", figure(seen)),
+        met: seen <= 500.0,
+    })
+}
+
+fn idle(measured: &Measured) -> Option<Goal> {
+    let seen = steady(measured.hundred.as_ref()?)?.idle;
+    Some(Goal {
+        wanted: "100 services: idle below 0.5 ms of processor time per second".to_owned(),
+        seen: format!("{} ms", figure(seen)),
+        met: seen < 0.5,
+    })
+}
+
+/// The cost of a service among the last nine hundred, against one among the first hundred.
+fn growth(measured: &Measured) -> Option<Goal> {
+    let rows = &measured.growth.as_ref()?.rows;
+    let of = |services| rows.iter().find(|row| row.peer == Peer::Steady && row.services == services);
+    let (ten, hundred, thousand) = (of(10)?, of(100)?, of(1000)?);
+    let cost = |from: &scale::Row, to: &scale::Row, value: fn(&scale::Row) -> f64| {
+        let services = u32::try_from(to.services - from.services).unwrap_or(1);
+        (value(to) - value(from)) / f64::from(services)
+    };
+    let memory = |row: &scale::Row| f64::from(row.pss_total());
+    let (small, large) = (cost(ten, hundred, memory), cost(hundred, thousand, memory));
+    let (early, late) = (cost(ten, hundred, |row| row.all_up), cost(hundred, thousand, |row| row.all_up));
+    Some(Goal {
+        wanted: "The cost of a service does not grow with their number (10 to 100, then 100 to 1,000)"
+            .to_owned(),
+        seen: format!(
+            "{} kB, then {} kB; {} ms to come up, then {} ms",
+            figure(small),
+            figure(large),
+            figure(early),
+            figure(late)
+        ),
+        // Beyond what two runs differ by.
+        met: large <= small * 1.1 && late <= early * 1.25,
+    })
+}
+
+fn speed(measured: &Measured) -> Option<Goal> {
+    let rows = &measured.logs.as_ref()?.rows;
+    let best = |of: fn(&logs::Row) -> f64, peers: bool| {
+        let rows = rows.iter().filter(|row| {
+            if peers {
+                matches!(row.logger, Logger::Svlogd | Logger::S6Log)
+            } else {
+                row.logger == Logger::Steady
+            }
+        });
+        rows.map(of).max_by(f64::total_cmp)
+    };
+    let (buffered, by_line) = (|row: &logs::Row| row.buffered.median, |row: &logs::Row| row.by_line.median);
+    let ours = (best(buffered, false)?, best(by_line, false)?);
+    let theirs = (best(buffered, true)?, best(by_line, true)?);
+    Some(Goal {
+        wanted: "Log throughput with rotation: at least that of svlogd and s6-log".to_owned(),
+        seen: format!(
+            "{} beside {} MB/s buffered, {} beside {} MB/s line by line",
+            figure(ours.0),
+            figure(theirs.0),
+            figure(ours.1),
+            figure(theirs.1)
+        ),
+        met: ours.0 >= theirs.0 && ours.1 >= theirs.1,
+    })
+}
+
+fn loss(measured: &Measured) -> Option<Goal> {
+    let row = measured.logs.as_ref()?.rows.iter().find(|row| row.logger == Logger::Steady)?;
+    Some(Goal {
+        wanted: "No line lost, doubled or torn when the sink is killed".to_owned(),
+        seen: format!("{} lost, {} doubled, {} torn", row.lost, row.doubled, row.torn),
+        met: row.lost + row.doubled + row.torn == 0,
+    })
+}
+
+fn steady(results: &Results<scale::Row>) -> Option<&scale::Row> {
+    results.rows.iter().find(|row| row.peer == Peer::Steady)
+}
