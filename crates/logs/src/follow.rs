@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::archive::{CURRENT, LogFiles, open_if_there};
+use crate::position::Position;
 use crate::source::Source;
 
 /// A line that is still growing is given out in pieces of this size, bytes.
@@ -28,7 +31,30 @@ pub struct Follower {
     changed: Receiver<()>,
     /// What `new` found, until it is taken.
     first: Vec<String>,
+    stopped: Arc<AtomicBool>,
+    wake: SyncSender<()>,
     _watcher: RecommendedWatcher,
+}
+
+/// Ends a [`Follower`] from another thread, also when it is dropped.
+#[derive(Debug)]
+pub struct Stopper {
+    stopped: Arc<AtomicBool>,
+    wake: SyncSender<()>,
+}
+
+impl Stopper {
+    /// Makes the follower's `next_lines` return at once, with nothing, now and for ever.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        wake(&self.wake);
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 /// The file that is read now.
@@ -36,6 +62,8 @@ struct Open {
     /// The sequence that it has as an archive, or will have.
     seq: u64,
     source: Source,
+    /// How far it was read, in bytes of the plain file.
+    offset: u64,
     /// Of a file that is written still, or was when it was opened.
     inode: Option<u64>,
 }
@@ -43,10 +71,7 @@ struct Open {
 impl Follower {
     /// Begins with the newest `lines` whole lines. The directory must exist.
     pub fn new(dir: &Path, lines: usize) -> io::Result<Self> {
-        let (sender, changed) = sync_channel(1);
-        let mut watcher = notify::recommended_watcher(move |_: notify::Result<Event>| wake(&sender))
-            .map_err(io::Error::other)?;
-        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(io::Error::other)?;
+        let mut follower = Self::watching(dir)?;
         let mut files = LogFiles::look(dir)?;
         let end = match &mut files.current {
             Some(file) => file.seek(SeekFrom::End(0))?,
@@ -55,27 +80,68 @@ impl Follower {
         // Whole lines come from the tail; the growing one is told when it ends.
         let mut first = crate::tail::newest(&files, end, lines.saturating_add(1))?;
         let seq = files.current_seq;
-        let open = files.current.map(|file| Open::current(file, seq)).transpose()?;
-        let mut partial = Vec::new();
-        if let Some(Open { source: Source::Plain(file), .. }) = &open {
-            partial = growing_line(file, end)?;
+        follower.open = files.current.map(|file| Open::current(file, seq, end)).transpose()?;
+        if let Some(Open { source: Source::Plain(file), .. }) = &follower.open {
+            follower.partial = growing_line(file, end)?;
         }
-        if !partial.is_empty() {
+        if !follower.partial.is_empty() {
             first.pop();
         }
         let surplus = first.len().saturating_sub(lines);
         first.drain(..surplus);
-        Ok(Self { dir: dir.to_owned(), open, partial, changed, first, _watcher: watcher })
+        follower.first = first;
+        Ok(follower)
     }
 
-    /// The next lines, or none when nothing was written for `patience`.
+    /// Goes on after `position`. When its file was pruned since, with the oldest line that is left.
+    pub fn resume(dir: &Path, position: Position) -> io::Result<Self> {
+        let mut follower = Self::watching(dir)?;
+        follower.open = Open::at(dir, position)?;
+        Ok(follower)
+    }
+
+    /// With a watcher, and nothing to read yet.
+    fn watching(dir: &Path) -> io::Result<Self> {
+        let (sender, changed) = sync_channel(1);
+        let on_change = sender.clone();
+        let mut watcher = notify::recommended_watcher(move |_: notify::Result<Event>| wake(&on_change))
+            .map_err(io::Error::other)?;
+        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(io::Error::other)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            open: None,
+            partial: Vec::new(),
+            changed,
+            first: Vec::new(),
+            stopped: Arc::default(),
+            wake: sender,
+            _watcher: watcher,
+        })
+    }
+
+    /// After the lines that were given out last. A follower that goes on from here gives the next ones.
+    pub fn position(&self) -> Option<Position> {
+        let open = self.open.as_ref()?;
+        let offset = open.offset.saturating_sub(self.partial.len() as u64);
+        Some(Position { seq: open.seq, offset })
+    }
+
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stopped: Arc::clone(&self.stopped), wake: self.wake.clone() }
+    }
+
+    /// The next lines, or none when nothing was written for `patience` or a [`Stopper`] ended it.
     pub fn next_lines(&mut self, patience: Duration) -> io::Result<Vec<String>> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
         if !self.first.is_empty() {
             return Ok(std::mem::take(&mut self.first));
         }
         let mut lines = self.read()?;
         while lines.is_empty() {
             match self.changed.recv_timeout(patience) {
+                Ok(()) if self.stopped.load(Ordering::Acquire) => break,
                 Ok(()) => lines = self.read()?,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -90,13 +156,14 @@ impl Follower {
         let mut lines = Vec::new();
         loop {
             if self.open.is_none() {
-                self.open = successor(&self.dir, 0)?;
+                self.open = successor(&self.dir, None)?;
             }
             let Some(open) = &mut self.open else { return Ok(lines) };
             // Asked before reading: what is written to a file after its rotation would be missed else.
             let ended = open.has_ended(&self.dir)?;
             let mut bytes = Vec::new();
             let read = Read::by_ref(&mut open.source).take(PORTION).read_to_end(&mut bytes)?;
+            open.offset += read as u64;
             let seq = open.seq;
             self.split(&bytes, &mut lines);
             if read > 0 {
@@ -108,7 +175,7 @@ impl Follower {
             if !ended {
                 return Ok(lines);
             }
-            match successor(&self.dir, seq)? {
+            match successor(&self.dir, Some(seq))? {
                 Some(next) => self.open = Some(next),
                 None => return Ok(lines),
             }
@@ -135,9 +202,32 @@ fn wake(sender: &SyncSender<()>) {
 }
 
 impl Open {
-    fn current(file: File, seq: u64) -> io::Result<Self> {
+    /// `file` was read up to `offset`.
+    fn current(file: File, seq: u64, offset: u64) -> io::Result<Self> {
         let inode = file.metadata()?.ino();
-        Ok(Self { seq, source: Source::Plain(file), inode: Some(inode) })
+        Ok(Self { seq, source: Source::Plain(file), offset, inode: Some(inode) })
+    }
+
+    /// The file of a position, read up to there; if it is gone, the oldest one that is left.
+    fn at(dir: &Path, Position { seq, offset }: Position) -> io::Result<Option<Self>> {
+        let files = LogFiles::look(dir)?;
+        if files.current_seq == seq
+            && let Some(mut file) = files.current
+        {
+            // Beyond its end when somebody emptied it.
+            let offset = if file.metadata()?.len() < offset { 0 } else { offset };
+            file.seek(SeekFrom::Start(offset))?;
+            return Self::current(file, seq, offset).map(Some);
+        }
+        if let Some(archive) = files.archives.iter().find(|a| a.seq == seq)
+            && let Some(mut source) = archive.open()?
+        {
+            source.skip(offset)?;
+            return Ok(Some(Self { seq, source, offset, inode: None }));
+        }
+        // One that is ahead of everything is of a log that was begun anew.
+        let before = if seq > files.current_seq { 0 } else { seq };
+        successor(dir, Some(before))
     }
 
     /// Whether nothing is written to it any more: it is not `current`, or never was while it was open.
@@ -162,16 +252,15 @@ fn growing_line(file: &File, end: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The file that was begun after the one with sequence `seq`; the oldest that is left, if that was pruned.
-fn successor(dir: &Path, seq: u64) -> io::Result<Option<Open>> {
+/// Without a `seq`, what is written now: a first look begins with no history.
+fn successor(dir: &Path, seq: Option<u64>) -> io::Result<Option<Open>> {
     let files = LogFiles::look(dir)?;
-    // A first look begins with what is written now, not with history.
-    let later = files.archives.iter().filter(|a| seq > 0 && a.seq > seq);
-    for archive in later {
+    for archive in files.archives.iter().filter(|a| seq.is_some_and(|seq| a.seq > seq)) {
         if let Some(source) = archive.open()? {
-            return Ok(Some(Open { seq: archive.seq, source, inode: None }));
+            return Ok(Some(Open { seq: archive.seq, source, offset: 0, inode: None }));
         }
     }
     // With `keep = 0` no archive tells how far it has come.
-    let next = files.current_seq.max(seq + 1);
-    files.current.map(|file| Open::current(file, next)).transpose()
+    let next = files.current_seq.max(seq.map_or(1, |seq| seq + 1));
+    files.current.map(|file| Open::current(file, next, 0)).transpose()
 }

@@ -188,10 +188,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, seq: u64, minutes: &[i64]| {
             let mut text = String::new();
+            let line = |minute: &i64| format!("minute {minute} begins\nand goes on\n");
             let mut times = Times::open(dir.path(), seq, 0).unwrap();
             for minute in minutes {
                 times.mark(text.len() as u64, at(*minute).0).unwrap();
-                text += &format!("minute {minute} begins\nand goes on\n");
+                text += &line(minute);
             }
             fs::write(dir.path().join(name), text).unwrap();
         };

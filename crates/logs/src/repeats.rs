@@ -339,7 +339,7 @@ mod tests {
         }
         assert_eq!(floods, 1);
         for _ in 0..100 {
-            repeats.feed(&[b'x'; 60_000], at(1));
+            repeats.feed(&vec![b'x'; 60_000], at(1));
         }
         assert!(matches!(repeats.partial, Partial::TooLong));
         repeats.feed(b"\n", at(1));

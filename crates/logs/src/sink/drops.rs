@@ -59,10 +59,10 @@ impl Drops {
 
     /// How many of the waiting bytes are the rest of a dropped line.
     pub fn rest_of_line(&self, waiting: &[u8]) -> usize {
-        match self.in_line {
-            false => 0,
-            true => memchr::memchr(b'\n', waiting).map_or(waiting.len(), |end| end + 1),
+        if !self.in_line {
+            return 0;
         }
+        memchr::memchr(b'\n', waiting).map_or(waiting.len(), |end| end + 1)
     }
 
     /// What the log says about them, with its line end; `None` when nothing is open.

@@ -2,7 +2,6 @@
 
 mod book;
 mod drops;
-mod panic;
 mod requests;
 mod stream;
 mod worker;
@@ -16,7 +15,8 @@ use std::{fs, process};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use steady_disk::{FileLock, Holder, LockError};
-use steady_model::time::AwakeInstant;
+use steady_model::crash::CrashSubject;
+use steady_model::time::{AwakeInstant, Now};
 
 use crate::SinkError;
 use crate::pipe::Scratch;
@@ -37,8 +37,8 @@ const DESCRIPTORS: u64 = 10_240;
 /// once it answers, for the process that started it.
 pub fn sink_main(home: &Path) -> Result<(), SinkError> {
     steady_disk::create_private_dir(home)?;
+    steady_crash::install_panic_hook(home, CrashSubject::Sink);
     let since = steady_clock::now().wall;
-    panic::report_to(home, since);
     let holder = Holder { pid: process::id(), what: "steady sink".to_owned(), since: since.to_string() };
     let _lock = match FileLock::try_acquire(&home.join("sink.lock"), &holder) {
         Ok(lock) => lock,
@@ -161,7 +161,7 @@ impl Sink {
     }
 
     /// What every touch of a stream ends with: its news go out, and its next time is noted.
-    fn after(&mut self, token: Token, now: steady_model::time::Now) {
+    fn after(&mut self, token: Token, now: Now) {
         let Some(stream) = self.streams.get_mut(&token) else { return };
         let due = stream.due(now);
         let news = stream.take_news();
@@ -263,7 +263,9 @@ impl Sink {
             Request::Ping {} => Ok(()),
             Request::Attach(attachment) => self.attach(attachment),
             Request::Detach { service } => {
-                self.token_of(&service).into_iter().for_each(|token| self.remove(token));
+                if let Some(token) = self.token_of(&service) {
+                    self.remove(token);
+                }
                 self.book.remove(&service)
             }
             Request::Subscribe {} => return (ok, Served::Listens),
@@ -290,7 +292,9 @@ impl Sink {
             before => {
                 let before = before.map(|(token, _)| token);
                 let stream = Stream::open(attachment.clone(), false, &self.worker)?;
-                before.into_iter().for_each(|token| self.remove(token));
+                if let Some(token) = before {
+                    self.remove(token);
+                }
                 self.add(stream)?;
             }
         }

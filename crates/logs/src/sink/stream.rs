@@ -219,10 +219,8 @@ impl Stream {
         self.rotation_owed = false;
         self.stats.rotations += 1;
         let dir = self.at.dir.clone();
-        bench.worker.submit(match self.at.rotation.compress {
-            true => Job::Compress(dir),
-            false => Job::Flush(full, dir),
-        });
+        let compress = self.at.rotation.compress;
+        bench.worker.submit(if compress { Job::Compress(dir) } else { Job::Flush(full, dir) });
         // An old file that cannot be removed is no reason to lose a new line; the next rotation tries again.
         let _ = current.prune(&self.at.rotation);
         Ok(())

@@ -52,12 +52,14 @@ fn a_service_that_closes_its_output_costs_nothing_and_can_open_it_again() {
     let home = Home::new();
     let at = home.attachment(plain(1_000_000, 3));
     home.client.attach(&at).unwrap();
+    let mut all = String::new();
     for n in 0..50 {
         let mut service = open_fifo(&at.fifo, false).unwrap();
-        writeln!(service, "opening {n}").unwrap();
+        let line = format!("opening {n}\n");
+        service.write_all(line.as_bytes()).unwrap();
+        all += &line;
         drop(service);
     }
-    let all: String = (0..50).map(|n| format!("opening {n}\n")).collect();
     wait_until("all lines", Duration::from_secs(5), || home.logged().1 == all);
     // Nobody but the sink has it open: that must not wake it for ever.
     let pid = home.sink_pid().unwrap().as_raw_nonzero();

@@ -84,9 +84,7 @@ fn on_a_disk_that_fills_up_twice_all_lines_are_in_the_log_or_counted() {
     }
     assert!(writer(&at.fifo, LINES, LINES).wait().unwrap().success());
     wait_until("the last line", Duration::from_secs(20), || {
-        home.logged()
-            .1
-            .ends_with(&format!("\nline {LINES:07} xxx\n").replace("xxx", &"x".repeat(1_000_000 % 37)))
+        home.logged().1.contains(&format!("\nline {LINES:07} x\n"))
     });
     let (lines, bytes, others) = split_notes(&home.logged().1);
     let numbers = numbers(&others);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use steady_logs::{Follower, Query, open_fifo, read, tail};
+use steady_logs::{Follower, Position, Query, open_fifo, read, tail};
 use steady_model::config::Rotation;
 
 use crate::home::{Home, numbers, plain, wait_until, writer};
@@ -31,6 +31,45 @@ fn a_follower_sees_every_line_once_across_rotations_and_compressions() {
     }
     assert!(writing.wait().unwrap().success());
     assert_eq!(seen, (91..=60_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_follower_that_comes_back_goes_on_where_it_was_however_the_files_changed() {
+    let home = Home::new();
+    let at = home.attachment(packed(20_000));
+    home.client.attach(&at).unwrap();
+    assert!(writer(&at.fifo, 1, 5_000).wait().unwrap().success());
+    wait_until("the first lines", Duration::from_secs(5), || home.logged().1.contains("line 0005000 "));
+    let mut follower = Follower::new(&home.logs(), 3).unwrap();
+    let mut seen = Vec::new();
+    for (first, last) in [(5_001, 5_001), (5_002, 9_000), (9_001, 9_100)] {
+        assert!(writer(&at.fifo, first, last).wait().unwrap().success());
+        while seen.last() != Some(&last) {
+            let lines = follower.next_lines(Duration::from_secs(10)).unwrap();
+            assert!(!lines.is_empty(), "nothing after {:?}", seen.last());
+            seen.extend(numbers(&lines.join("\n")));
+            // A new one for each portion, from the position's text.
+            let position: Position = follower.position().unwrap().to_string().parse().unwrap();
+            follower = Follower::resume(&home.logs(), position).unwrap();
+        }
+    }
+    assert_eq!(seen, (4_998..=9_100).collect::<Vec<_>>());
+    let pruned: Position = "0:5".parse().unwrap();
+    let mut follower = Follower::resume(&home.logs(), pruned).unwrap();
+    assert_eq!(numbers(&follower.next_lines(Duration::from_secs(5)).unwrap().join("\n"))[0], 1);
+    assert!("5".parse::<Position>().is_err());
+}
+
+#[test]
+fn a_follower_that_waits_is_ended_at_once_by_its_stopper() {
+    let home = Home::new();
+    let at = home.attachment(packed(20_000));
+    home.client.attach(&at).unwrap();
+    let mut follower = Follower::new(&home.logs(), 3).unwrap();
+    let stopper = follower.stopper();
+    let waiting = std::thread::spawn(move || follower.next_lines(Duration::from_secs(3600)).unwrap());
+    drop(stopper);
+    assert_eq!(waiting.join().unwrap(), [""; 0]);
 }
 
 #[test]

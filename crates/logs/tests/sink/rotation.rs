@@ -57,8 +57,10 @@ fn a_sink_killed_in_the_middle_of_a_compression_leaves_the_archive_once_and_goes
     let at = home.attachment(Rotation { compress: true, ..plain(1_000_000, 5) });
     // Large, and hard to compress: the kill comes in time.
     let mut dice = fastrand::Rng::with_seed(7);
-    let text: String =
-        (0..400_000).map(|n| format!("line {n} {:016x}{:016x}\n", dice.u64(..), dice.u64(..))).collect();
+    let mut text = String::new();
+    for n in 0..400_000 {
+        text += &format!("line {n} {:016x}{:016x}\n", dice.u64(..), dice.u64(..));
+    }
     let archive = home.logs().join("20261122T091530Z-00000001.log");
     fs::create_dir_all(home.logs()).unwrap();
     fs::write(&archive, &text).unwrap();
@@ -88,12 +90,11 @@ fn both_bounds_hold_at_every_moment_and_the_newest_lines_are_the_ones_kept() {
             home.names().into_iter().map(|n| fs::metadata(home.logs().join(n)).map_or(0, |m| m.len()));
         sizes.sum()
     };
-    let mut ended = false;
-    while !ended {
-        ended = writing.try_wait().unwrap().is_some();
+    while writing.try_wait().unwrap().is_none() {
         // The end of a line, an index of the current file, and a file that is being pruned.
         assert!(used() <= total + 10_000 + 1_000, "{}", used());
     }
+    assert!(writing.wait().unwrap().success());
     wait_until("the last line", Duration::from_secs(10), || home.logged().1.contains("line 0100000 "));
     let (files, text) = home.logged();
     let kept = numbers(&text);
