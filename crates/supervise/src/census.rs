@@ -54,7 +54,7 @@ impl Census {
 }
 
 fn all() -> Vec<Marked> {
-    let mut seen = process_info::all().unwrap_or_default();
+    let mut seen = process_info::all().map(|all| all.to_vec()).unwrap_or_default();
     seen.retain(|seen| seen.alive);
     seen.sort_by_key(|seen| (seen.id.started, seen.id.pid));
     let marked = |process: Seen| Mark::of(process.id.pid).map(|(mark, run)| Marked { process, mark, run });

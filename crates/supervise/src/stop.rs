@@ -58,9 +58,8 @@ impl Group {
         if test_kill_process_group(group) == Err(Errno::SRCH) {
             return Ok(Vec::new());
         }
-        let mut members = process_info::all()?;
-        members.retain(|seen| seen.alive && seen.group == self.leader.pid);
-        Ok(members)
+        let all = process_info::all()?;
+        Ok(all.iter().filter(|seen| seen.alive && seen.group == self.leader.pid).cloned().collect())
     }
 
     /// Returns when no member lives.

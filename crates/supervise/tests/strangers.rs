@@ -115,3 +115,62 @@ async fn a_journal_of_another_boot_adopts_nothing_and_one_of_this_boot_does() {
     service.detach().await;
     assert!(stranger.lives());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_on_the_ipv6_address_is_one_too() {
+    let world = World::new();
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let mut stranger = Stranger::new(&[FIXTURE, "serve", &format!("[::1]:{}", world.port)]);
+    wait_until("the stranger serves", || std::net::TcpStream::connect(("::1", world.port)).is_ok());
+    let service = world.supervise(world.server());
+    let life = wait_for(&service, "foreign", |state| matches!(state, State::Foreign { .. })).await;
+    let State::Foreign { owner, .. } = life.state else { panic!("{:?}", life.state) };
+    assert_eq!((owner.pid, owner.ours), (Some(stranger.0.id()), false));
+    stranger.0.kill().unwrap();
+    stranger.0.wait().unwrap();
+    ready(&service).await;
+    service.stop_and_wait(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_services_process_on_the_port_is_a_stranger_too() {
+    let world = World::new();
+    let first = world.supervise(world.server());
+    let pid = ready(&first).await;
+    let mut rival = world.server();
+    rival.name = "rival".into();
+    let second = world.supervise(rival);
+    let life = wait_for(&second, "foreign", |state| matches!(state, State::Foreign { .. })).await;
+    let State::Foreign { owner, .. } = life.state else { panic!("{:?}", life.state) };
+    assert_eq!((owner.pid, owner.ours), (Some(pid), false));
+    assert_eq!(world.answer(), Some(pid));
+    second.stop_and_wait(SOON).await.unwrap();
+    first.stop_and_wait(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_the_port_lives_through_kill_restart_and_stop() {
+    let world = World::new();
+    let service = world.supervise(world.server());
+    let first = ready(&service).await;
+    let mut client = Stranger::new(&[FIXTURE, "hold", &world.port.to_string()]);
+    let connected = || {
+        let sockets = std::fs::read_dir(format!("/proc/{}/fd", client.0.id())).unwrap();
+        sockets.flatten().any(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|to| to.display().to_string().starts_with("socket:"))
+        })
+    };
+    wait_until("the client is connected", connected);
+    service.restart_and_wait_ready(SOON).await.unwrap();
+    let second = world.answer().unwrap();
+    assert_ne!(second, first);
+    assert!(client.lives());
+    common::kill(second);
+    common::ready_as_another_than(&service, second).await;
+    assert!(client.lives());
+    service.stop_and_wait(SOON).await.unwrap();
+    assert!(client.lives());
+    assert!(!world.told().iter().any(|life| matches!(life.state, State::Foreign { .. })));
+}

@@ -7,10 +7,13 @@
 mod system;
 
 use std::ffi::OsString;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use steady_model::process::ProcessId;
 use steady_model::time::WallTime;
-pub use system::{all, boot_id, look};
+pub use system::{boot_id, look};
 
 /// The longest command line shown, characters.
 const COMMAND_SHOWN: usize = 160;
@@ -21,6 +24,25 @@ pub struct Seen {
     pub group: u32,
     /// Not a zombie.
     pub alive: bool,
+}
+
+/// All processes, as they were at some moment after this was called. A look at all takes milliseconds: who asks
+/// while one goes on shares the next with all others who do.
+pub fn all() -> io::Result<Arc<[Seen]>> {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    // How many had asked when the newest look began, and what it found.
+    static NEWEST: Mutex<(u64, Option<Arc<[Seen]>>)> = Mutex::new((0, None));
+    let mine = ASKED.fetch_add(1, Ordering::SeqCst) + 1;
+    let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if newest.0 >= mine
+        && let Some(found) = &newest.1
+    {
+        return Ok(found.clone());
+    }
+    let covers = ASKED.load(Ordering::SeqCst);
+    let found: Arc<[Seen]> = system::all()?.into();
+    *newest = (covers, Some(found.clone()));
+    Ok(found)
 }
 
 /// A process's program and arguments; `None` when it is gone or the system does not tell.

@@ -54,6 +54,11 @@ impl World {
         self.service(&[FIXTURE, "serve", &self.port.to_string()])
     }
 
+    /// A script that listens nowhere and is ready when it runs.
+    pub fn quiet(&self, script: &str) -> Service {
+        Service { port: None, ready: Readiness::Started, ..self.script(script) }
+    }
+
     /// A service that is a shell script; `$0` is the fixture and `$1` the port.
     pub fn script(&self, script: &str) -> Service {
         self.service(&["sh", "-c", script, FIXTURE, &self.port.to_string()])
@@ -71,17 +76,17 @@ impl World {
         supervise(spec, deps, events)
     }
 
-    /// An agent in a process of its own, with one service.
+    /// An agent in a process of its own, with one service that has this command, port and grace.
     pub fn host(&self, spec: &Service) -> Host {
         let mut command = Command::new(FIXTURE);
-        command.arg("host").arg(self.home());
+        command.arg("host").arg(self.home()).env("GRACE_MS", spec.stop_grace.as_millis().to_string());
         if let Some(port) = spec.port {
             command.arg(port.to_string());
         }
         let child = command
             .arg("--")
             .args(&spec.command)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
@@ -196,6 +201,11 @@ impl Host {
         lines.find_map(|line| line.ok().filter(|line| line.starts_with(state))).expect("the host lives")
     }
 
+    /// `stop`, `start` or `restart`.
+    pub fn order(&mut self, order: &str) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{order}").unwrap();
+    }
+
     pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -279,6 +289,10 @@ pub fn group_of(pid: u32) -> Option<u32> {
 
 pub fn kill(pid: u32) {
     kill_process(pid_of(pid), Signal::KILL).unwrap();
+}
+
+pub fn signal_group(pid: u32, signal: Signal) {
+    kill_process_group(pid_of(pid), signal).unwrap();
 }
 
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
