@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use steady_launch::{EnvError, Environment, environment};
 use steady_model::config::{Env, SecretRef};
@@ -104,11 +105,9 @@ fn a_secret_that_is_none_is_refused() {
 /// Opening a FIFO waits for a writer, who may never come.
 #[test]
 fn a_pipe_in_place_of_a_file_holds_nobody_up() {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
     let dir = TempDir::new().unwrap();
     let fifo = dir.path().join("fifo");
-    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&fifo).status().unwrap().success());
     assert!(matches!(refused(&with_secret(&fifo)), EnvError::NotAFile { .. }));
     let env = Env { files: vec![fifo], ..Env::default() };
     assert!(matches!(refused(&env), EnvError::NotAFile { .. }));

@@ -9,10 +9,10 @@ use crate::time::WallTime;
 pub struct Usage {
     pub at: WallTime,
     pub processes: u32,
-    /// Memory that would come back if it ended, bytes: private and its share of what is shared (Linux PSS),
-    /// the footprint (macOS).
+    /// Memory that would come back if it ended, bytes: private and its share of what is shared, in memory and in
+    /// swap (Linux), the footprint (macOS).
     pub memory_bytes: u64,
-    /// CPU time of the processes that live, milliseconds.
+    /// CPU time of the processes that live, and of those of their children that have ended (Linux), milliseconds.
     pub cpu_ms: u64,
     /// Thousandths of one core since the sample before; `None` with the first.
     pub cpu_permille: Option<u32>,
