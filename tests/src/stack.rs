@@ -27,6 +27,8 @@ pub(crate) fn free_port() -> u16 {
 
 pub struct Stack {
     dir: TempDir,
+    /// The demo stack, or a configuration of the test's own.
+    demo: bool,
     pub brain_port: u16,
     pub panel_port: u16,
 }
@@ -34,11 +36,7 @@ pub struct Stack {
 impl Stack {
     /// A demo folder on free ports; nothing runs yet.
     pub fn prepare() -> Self {
-        let stack = Self {
-            dir: tempfile::Builder::new().prefix("steady-e2e-").tempdir().unwrap(),
-            brain_port: free_port(),
-            panel_port: free_port(),
-        };
+        let stack = Self { dir: folder(), demo: true, brain_port: free_port(), panel_port: free_port() };
         let config = include_str!("../../crates/cli/src/demo.toml")
             .replace("7457", &stack.panel_port.to_string())
             .replace("8741", &stack.brain_port.to_string())
@@ -46,6 +44,19 @@ impl Stack {
             .replace("interval = \"10s\"", "interval = \"1s\"");
         std::fs::write(stack.path("steady.toml"), config).unwrap();
         stack
+    }
+
+    /// A configuration of the test's own, below its `[agent]` section; nothing runs yet.
+    pub fn with(sections: &str) -> Self {
+        let stack = Self { dir: folder(), demo: false, brain_port: free_port(), panel_port: free_port() };
+        stack.configure(sections);
+        stack
+    }
+
+    /// Writes another configuration of the test's own.
+    pub fn configure(&self, sections: &str) {
+        let listen = format!("version = 1\n[agent]\nlisten = \"127.0.0.1:{}\"\n", self.panel_port);
+        std::fs::write(self.path("steady.toml"), listen + sections).unwrap();
     }
 
     /// A prepared stack whose dot is green: services ready, synced, backed up.
@@ -82,7 +93,13 @@ impl Stack {
     }
 
     pub fn up_output(&self) -> Output {
-        self.run(Command::new(bin("steady")).args(["up", "--agent-only", "--demo"]).arg(self.dir.path()))
+        let mut up = Command::new(bin("steady"));
+        up.args(["up", "--agent-only"]);
+        if self.demo {
+            self.run(up.arg("--demo").arg(self.dir.path()))
+        } else {
+            self.run(up.arg("--home").arg(self.home()).arg("--config").arg(self.path("steady.toml")))
+        }
     }
 
     /// `steady --home … ARGS`, to its end.
@@ -178,6 +195,10 @@ async fn until(client: &Client, what: &str, mut holds: impl FnMut(&Snapshot) -> 
             last.map(|s| (s.verdict, s.services, s.checks))
         ),
     }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("steady-e2e-").tempdir().unwrap()
 }
 
 fn read_back(mut file: std::fs::File) -> Vec<u8> {

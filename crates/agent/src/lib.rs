@@ -6,12 +6,17 @@
 
 mod api;
 pub mod config_file;
+mod events;
 mod home;
 mod listeners;
+mod liveness;
 mod operations;
 mod owners;
+mod registry;
+mod reload;
 mod run;
 mod service_control;
+mod stack;
 mod token;
 mod world;
 

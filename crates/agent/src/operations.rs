@@ -1,6 +1,5 @@
 //! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use steady_sync::{JobHandle, RunRefused};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
+
+use crate::registry::Registry;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
 const RETRY: Duration = Duration::from_secs(15 * 60);
@@ -128,7 +129,7 @@ pub struct Wiring {
     pub spec: Option<BackupSpec>,
     pub backups: Option<Arc<Backups>>,
     pub services: Arc<dyn Services>,
-    pub jobs: Arc<HashMap<String, JobHandle>>,
+    pub jobs: Registry<JobHandle>,
     pub events: mpsc::Sender<BackupEvent>,
 }
 
@@ -260,7 +261,7 @@ async fn perform(
     work: Work,
     backups: Arc<Backups>,
     services: Arc<dyn Services>,
-    jobs: Arc<HashMap<String, JobHandle>>,
+    jobs: Registry<JobHandle>,
     reporter: Reporter,
 ) -> Result<(), OperationError> {
     let on_progress = move |p: Progress| reporter.tell(&p);
@@ -290,11 +291,11 @@ fn refused(record: RestoreRecord) -> Result<(), OperationError> {
 struct Idle(Vec<JobHandle>);
 
 impl Idle {
-    async fn all(jobs: &HashMap<String, JobHandle>) -> Result<Self, RunRefused> {
+    async fn all(jobs: &Registry<JobHandle>) -> Result<Self, RunRefused> {
         let mut idle = Self(Vec::new());
-        for job in jobs.values() {
+        for job in jobs.all() {
             job.pause().await?;
-            idle.0.push(job.clone());
+            idle.0.push(job);
         }
         Ok(idle)
     }

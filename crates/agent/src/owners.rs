@@ -1,30 +1,27 @@
-//! The owner actors and what they tell the World.
+//! The owner actors: taken into care, told of each other's news, let go.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use steady_backup::{BackupError, Backups, EngineCommand, Services};
 use steady_health::{CheckEvent, ChecksHandle};
 use steady_logs::SinkClient;
 use steady_model::config::Config;
-use steady_model::job::Activity;
 use steady_supervise::{Deps, ServiceEvent, ServiceHandle, SuperviseError};
-use steady_sync::{JobHandle, SyncEvent};
-use tokio::sync::mpsc;
+use steady_sync::JobHandle;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::events::{Ears, Notice};
 use crate::home::Home;
-use crate::operations::{self, BackupEvent, OperationsHandle, Wiring};
+use crate::liveness::LivenessWatch;
+use crate::operations::{self, OperationsHandle, Wiring};
+use crate::registry::Registry;
 use crate::service_control::ServiceControl;
+use crate::stack::Stack;
 use crate::world::World;
-
-/// Events that may wait for the World; beyond it the owners wait.
-const BACKLOG: usize = 256;
-/// Beyond a service's own grace when the agent ends.
-const STOP_MARGIN: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -34,24 +31,21 @@ pub enum StartError {
     Supervise(#[from] SuperviseError),
 }
 
-/// Everybody who owns something. Cheap to clone.
-#[derive(Clone)]
+/// Everybody who owns something.
 pub struct Owners {
-    pub services: Arc<HashMap<String, ServiceHandle>>,
-    pub jobs: Arc<HashMap<String, JobHandle>>,
+    pub stack: Stack,
+    pub jobs: Registry<JobHandle>,
     pub operations: OperationsHandle,
-    checks: Arc<ChecksHandle>,
-    config: Arc<Config>,
-    sink: SinkClient,
+    pub(crate) services: Registry<ServiceHandle>,
+    pub(crate) checks: ChecksHandle,
+    /// What is in force.
+    pub(crate) config: watch::Sender<Arc<Config>>,
+    pub(crate) ears: Ears,
+    pub(crate) deps: Deps,
+    /// Services that a new configuration does not have any more and that are still stopping.
+    pub(crate) leaving: Leaving,
+    liveness: LivenessWatch,
     sink_keeper: AbortHandle,
-}
-
-/// What the owners tell, one channel each.
-pub struct Events {
-    services: mpsc::Receiver<ServiceEvent>,
-    checks: mpsc::Receiver<CheckEvent>,
-    jobs: mpsc::Receiver<SyncEvent>,
-    backups: mpsc::Receiver<BackupEvent>,
 }
 
 impl Owners {
@@ -60,145 +54,159 @@ impl Owners {
         config: &Arc<Config>,
         home: &Home,
         program: &Path,
-    ) -> Result<(Self, Events), StartError> {
+        ears: Ears,
+    ) -> Result<Self, StartError> {
         let backups = open_backups(config, home, program)?;
         let sink = SinkClient::new(program, home.root());
         let sink_keeper = tokio::spawn(steady_supervise::keep_sink(sink.clone())).abort_handle();
-        let (service_events, services_told) = mpsc::channel(BACKLOG);
-        let deps = Deps::new(home.root(), sink.clone());
-        let services: HashMap<String, ServiceHandle> = config
-            .services
-            .iter()
-            .map(|s| {
-                (s.name.clone(), steady_supervise::hold(s.clone(), deps.clone(), service_events.clone()))
-            })
-            .collect();
-        let services = Arc::new(services);
-        let control: Arc<dyn Services> = Arc::new(ServiceControl::new(services.clone(), config.clone()));
+        let deps = Deps::new(home.root(), sink);
+        let services = Registry::default();
+        for spec in &config.services {
+            let handle = steady_supervise::hold(spec.clone(), deps.clone(), ears.services.clone());
+            services.put(&spec.name, handle);
+        }
+        let (config_sender, in_force) = watch::channel(config.clone());
+        let stack = Stack::new(services.clone(), in_force.clone());
+        let control: Arc<dyn Services> = Arc::new(ServiceControl::new(services.clone(), in_force));
         if let Some(backups) = &backups {
             // Before a service that is down can write where an interrupted restore was swapping.
             backups.recover(&*control).await?;
         }
-        for service in services.values() {
-            service.release()?;
+        let jobs = Registry::default();
+        for spec in &config.jobs {
+            jobs.put(&spec.name, steady_sync::job(spec.clone(), home.root(), ears.jobs.clone()));
         }
-        let (check_events, checks_told) = mpsc::channel(BACKLOG);
-        let checks = Arc::new(steady_health::watch(config.checks.clone(), check_events));
-        let (job_events, jobs_told) = mpsc::channel(BACKLOG);
-        let jobs: HashMap<String, JobHandle> = config
-            .jobs
-            .iter()
-            .map(|j| (j.name.clone(), steady_sync::job(j.clone(), home.root(), job_events.clone())))
-            .collect();
-        let jobs = Arc::new(jobs);
-        let (backup_events, backups_told) = mpsc::channel(BACKLOG);
         let operations = operations::start(Wiring {
             spec: config.backup.clone(),
             backups,
             services: control,
             jobs: jobs.clone(),
-            events: backup_events,
+            events: ears.backups.clone(),
         });
-        let owners = Self { services, jobs, operations, checks, config: config.clone(), sink, sink_keeper };
-        let events =
-            Events { services: services_told, checks: checks_told, jobs: jobs_told, backups: backups_told };
-        Ok((owners, events))
+        for spec in &config.services {
+            stack.changed(&spec.name);
+        }
+        Ok(Self {
+            stack,
+            jobs,
+            operations,
+            services,
+            checks: steady_health::watch(config.checks.clone(), ears.checks.clone()),
+            config: config_sender,
+            ears,
+            deps,
+            leaving: Leaving::default(),
+            liveness: LivenessWatch::default(),
+            sink_keeper,
+        })
     }
 
+    pub fn service_told(&mut self, world: &mut World, event: ServiceEvent) {
+        match event {
+            ServiceEvent::Changed { name, lifecycle } => {
+                if world.service_changed(&name, lifecycle) {
+                    for check in world.checks_of(&name) {
+                        self.checks.probe_now(check);
+                    }
+                }
+                self.stack.changed(&name);
+            }
+            ServiceEvent::Crashed { name, crash } => {
+                tracing::warn!(service = name, pid = crash.pid, "{}", steady_model::words::end(&crash.end));
+            }
+            ServiceEvent::Warning { name, warning } => world.warned(&name, warning),
+        }
+    }
+
+    pub fn check_told(&mut self, world: &mut World, event: CheckEvent) {
+        let config = self.config.borrow().clone();
+        let verdicts = self.liveness.observed(
+            &config,
+            &event.name,
+            &event.observation,
+            |service| world.life(service),
+            |service| world.is_busy(service),
+        );
+        world.check_observed(&event.name, event.observation);
+        for verdict in verdicts {
+            let Some(handle) = self.services.get(&verdict.service) else { continue };
+            if let Err(e) = handle.liveness_failed(verdict.reason) {
+                tracing::warn!("{e}");
+            }
+        }
+    }
+
+    pub fn noticed(&mut self, world: &mut World, notice: Notice) {
+        match notice {
+            Notice::Usage(usage) => world.usage_sampled(usage),
+            Notice::Crashes(crashes) => world.crashes_listed(crashes),
+            Notice::Logs(checks) => world.logs_looked_at(checks),
+            Notice::Woke => {
+                let settle = self.config.borrow().wake_settle;
+                self.liveness.woke(steady_clock::now(), settle);
+                self.checks.probe_all();
+            }
+        }
+    }
+
+    /// How all of it ends, whichever way, without a hold on what the loop goes on using.
+    pub fn ending(&self) -> Ending {
+        Ending {
+            stack: self.stack.clone(),
+            services: self.services.clone(),
+            jobs: self.jobs.clone(),
+            sink: self.deps.sink.clone(),
+            sink_keeper: self.sink_keeper.clone(),
+        }
+    }
+}
+
+pub struct Ending {
+    stack: Stack,
+    services: Registry<ServiceHandle>,
+    jobs: Registry<JobHandle>,
+    sink: SinkClient,
+    sink_keeper: AbortHandle,
+}
+
+impl Ending {
     /// Lets go of everything for the next agent to take back.
     pub async fn leave(self) {
-        for service in self.services.values() {
+        for service in self.services.all() {
             service.detach().await;
         }
     }
 
-    /// Stops jobs, then the named services in order, then the sink, which has nothing to write any more.
-    pub async fn stop(self, names: Vec<String>) {
-        for job in self.jobs.values() {
+    /// Stops jobs, then the services in order, then the sink, which has nothing to write any more.
+    pub async fn stop(self) {
+        for job in self.jobs.all() {
             job.shutdown().await;
         }
-        for name in &names {
-            let grace = self.config.services.iter().find(|s| s.name == *name).map(|s| s.stop_grace);
-            let Some(service) = self.services.get(name) else { continue };
-            if let Err(e) = service.stop_and_wait(grace.unwrap_or_default() + STOP_MARGIN).await {
-                tracing::error!("{e}");
-            }
-        }
+        self.stack.stop_in_order().await;
         self.sink_keeper.abort();
-        let sink = self.sink.clone();
+        let sink = self.sink;
         let quit = tokio::task::spawn_blocking(move || sink.quit()).await;
         if let Ok(Err(e)) = quit {
             tracing::warn!("{e}");
         }
     }
-
-    fn service_is_ready(&self, world: &World, service: &str) {
-        for check in world.checks_of(service) {
-            self.checks.probe_now(check);
-        }
-    }
 }
 
-impl Events {
-    /// Waits for the next event, then takes in all that have come with it.
-    pub async fn apply_next(&mut self, world: &mut World, owners: &Owners) {
-        tokio::select! {
-            Some(event) = self.services.recv() => apply_service(world, owners, event),
-            Some(event) = self.checks.recv() => world.check_observed(&event.name, event.observation),
-            Some(event) = self.jobs.recv() => apply_job(world, event),
-            Some(event) = self.backups.recv() => apply_backup(world, event),
-            else => std::future::pending().await,
-        }
-        while let Ok(event) = self.services.try_recv() {
-            apply_service(world, owners, event);
-        }
-        while let Ok(event) = self.checks.try_recv() {
-            world.check_observed(&event.name, event.observation);
-        }
-        while let Ok(event) = self.jobs.try_recv() {
-            apply_job(world, event);
-        }
-        while let Ok(event) = self.backups.try_recv() {
-            apply_backup(world, event);
-        }
-    }
-}
+/// Names that are not free yet.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving(Arc<Mutex<BTreeSet<String>>>);
 
-fn apply_service(world: &mut World, owners: &Owners, event: ServiceEvent) {
-    match event {
-        ServiceEvent::Changed { name, lifecycle } => {
-            if world.service_changed(&name, lifecycle) {
-                owners.service_is_ready(world, &name);
-            }
-        }
-        ServiceEvent::Crashed { name, crash } => {
-            tracing::warn!(service = name, pid = crash.pid, "{}", steady_model::words::end(&crash.end));
-        }
-        ServiceEvent::Warning { name, warning: Some(words) } => tracing::warn!(service = name, "{words}"),
-        ServiceEvent::Warning { warning: None, .. } => {}
+impl Leaving {
+    pub fn has(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
-}
 
-fn apply_job(world: &mut World, event: SyncEvent) {
-    let facts = world.job_facts(event.job());
-    let Some(facts) = facts else { return };
-    match event {
-        SyncEvent::Started { run, at, .. } => facts.activity = Activity::Running { run, since: at },
-        SyncEvent::Finished { record, .. } => facts.ran(record),
-        SyncEvent::Markers { markers, .. } => facts.markers = Some(markers),
-        SyncEvent::History { runs, .. } => facts.runs = runs,
-        SyncEvent::Next { at, .. } => facts.next = at,
+    pub fn begins(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
-}
 
-fn apply_backup(world: &mut World, event: BackupEvent) {
-    let facts = world.backup_facts();
-    match event {
-        BackupEvent::Catalogue(points) => facts.points = Some(points),
-        BackupEvent::Operation(operation) => facts.operation = operation,
-        BackupEvent::LastRestore(record) => facts.last_restore = record,
-        BackupEvent::LastError(error) => facts.last_error = error,
-        BackupEvent::Next(next) => facts.next = next,
+    pub fn is_gone(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 

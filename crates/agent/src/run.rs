@@ -3,16 +3,17 @@ use std::sync::Arc;
 
 use steady_disk::{DiskError, FileLock, Holder, LockError};
 use steady_model::api::ShutdownRequest;
-use steady_model::config::Config;
 use steady_model::snapshot::{AgentInfo, Snapshot};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{Gate, Surface};
 use crate::config_file::{self, ConfigFileError};
+use crate::events::{self, Events};
 use crate::home::Home;
 use crate::listeners::{self, ListenError};
 use crate::owners::{Owners, StartError};
+use crate::reload;
 use crate::token::{self, TokenError};
 use crate::world::World;
 
@@ -70,17 +71,20 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     };
     let signals = Signals::new().map_err(AgentError::Signals)?;
     let mut world = World::new(config.clone(), info);
-    let (owners, events) = Owners::start(&config, &home, &options.program).await?;
+    let (ears, events) = events::channels();
+    let owners = Owners::start(&config, &home, &options.program, ears).await?;
     let (first, _) = world.snapshot(steady_clock::now());
     let (snapshots, seen) = watch::channel(Arc::new(first));
     let (shutdown, asked) = mpsc::channel(1);
+    let (reload, reloads) = mpsc::channel(1);
     let surface = Surface {
         snapshots: seen,
-        services: owners.services.clone(),
+        stack: owners.stack.clone(),
         jobs: owners.jobs.clone(),
         operations: owners.operations.clone(),
         logs: Arc::new(home.logs()),
         shutdown,
+        reload,
     };
     listeners::serve_socket(socket, surface.clone());
     if let Some(loopback) = loopback {
@@ -88,7 +92,8 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         listeners::serve_loopback(loopback, surface, gate);
     }
     tracing::info!("the agent runs with {} (home {})", options.config.display(), options.home.display());
-    Loop { world, events, snapshots, owners, asked, signals }.run(&config).await;
+    let file = options.config;
+    Loop { world, events, snapshots, owners, file, asked, reloads, signals }.run().await;
     // Clients see the end of the agent as the end of the socket.
     let _ = std::fs::remove_file(home.socket());
     tracing::info!("the agent ended");
@@ -121,30 +126,48 @@ impl Signals {
 
 struct Loop {
     world: World,
-    events: crate::owners::Events,
+    events: Events,
     snapshots: watch::Sender<Arc<Snapshot>>,
     owners: Owners,
+    /// The configuration file.
+    file: PathBuf,
     asked: mpsc::Receiver<ShutdownRequest>,
+    reloads: mpsc::Receiver<reload::Request>,
     signals: Signals,
 }
 
 impl Loop {
-    async fn run(mut self, config: &Config) {
+    async fn run(mut self) {
         let stop_services = loop {
             let again = self.publish();
             tokio::select! {
-                () = self.events.apply_next(&mut self.world, &self.owners) => {}
+                () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
                 () = pause(again) => {}
                 request = self.asked.recv() => match request {
                     Some(request) => break request.stop_services,
                     None => break false,
                 },
+                Some(request) = self.reloads.recv() => self.reload(request).await,
                 () = self.signals.ended() => break true,
             }
         };
         tracing::info!(stop_services, "ending");
-        let names = stop_services.then(|| config.services.iter().rev().map(|s| s.name.clone()).collect());
-        self.end(names).await;
+        self.end(stop_services).await;
+    }
+
+    async fn reload(&mut self, request: reload::Request) {
+        let file = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || config_file::load(&file)).await;
+        let Ok(read) = read else { return };
+        let done = match read {
+            Ok(new) => reload::reload(&mut self.owners, &mut self.world, new, request.dry_run).await,
+            Err(e) => Err(e.into()),
+        };
+        if let Err(e) = &done {
+            tracing::warn!("the configuration was not reloaded: {e}");
+        }
+        // Whoever asked may have gone.
+        let _ = request.reply.send(done);
     }
 
     /// Publishes what is true now, and says after how much time it changes by itself.
@@ -155,18 +178,16 @@ impl Loop {
     }
 
     /// Surfaces follow the stopping; a second signal ends it at once.
-    async fn end(mut self, stop: Option<Vec<String>>) {
-        let owners = self.owners.clone();
-        let mut stopping = tokio::spawn(async move {
-            match stop {
-                Some(names) => owners.stop(names).await,
-                None => owners.leave().await,
-            }
-        });
+    async fn end(mut self, stop_services: bool) {
+        let ending = self.owners.ending();
+        let mut stopping =
+            tokio::spawn(
+                async move { if stop_services { ending.stop().await } else { ending.leave().await } },
+            );
         loop {
             self.publish();
             tokio::select! {
-                () = self.events.apply_next(&mut self.world, &self.owners) => {}
+                () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
                 _ = &mut stopping => return,
                 () = self.signals.ended() => {
                     tracing::warn!("ending at once; services that still run are left to the next agent");

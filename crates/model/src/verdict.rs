@@ -61,116 +61,81 @@ pub struct CheckFact<'a> {
 ///
 /// The second value is when the answer changes by time alone.
 pub fn judge_service(name: &str, life: &Lifecycle, now: Now) -> (Option<Reason>, Option<Duration>) {
-    let reason = |status, sentence: String, since, action: &str| {
-        let subject = Subject::Service(name.to_owned());
-        Some(Reason { status, subject, sentence, since, action: action.to_owned() })
-    };
     let died = life.last_end.as_ref().filter(|_| life.streak > 0);
-    match &life.state {
-        State::Unknown => (
-            reason(Status::Unknown, format!("{name} has not been looked at yet"), None, "Wait a moment"),
-            None,
-        ),
-        State::Ready { since, .. } => match died {
-            Some((end, at)) if now.awake.since(since.awake) < SETTLE => {
-                let left = SETTLE.saturating_sub(now.awake.since(since.awake));
+    let mut changes_in = None;
+    let told = match &life.state {
+        State::Unknown => {
+            Some((Status::Unknown, format!("{name} has not been looked at yet"), None, "Wait a moment"))
+        }
+        State::Ready { since, .. } => {
+            let ready = now.awake.since(since.awake);
+            died.filter(|_| ready < SETTLE).map(|(end, at)| {
+                changes_in = Some(SETTLE.saturating_sub(ready));
                 let age = words::ago(now.wall.since(*at).unwrap_or_default());
                 let sentence = format!("{name} is back after {} {age}", words::end(end));
-                (
-                    reason(Status::Warn, sentence, Some(*at), "Nothing; look at its log if it happens again"),
-                    Some(left),
-                )
-            }
-            _ => (None, None),
-        },
+                (Status::Warn, sentence, Some(*at), "Nothing; look at its log if it happens again")
+            })
+        }
         State::Starting { since, .. } => {
             let sentence = match died {
                 Some((end, _)) => format!("{name} is starting again after {}", words::end(end)),
                 None => format!("{name} is starting"),
             };
-            (reason(Status::Warn, sentence, Some(since.wall), "Wait until it is ready"), None)
+            Some((Status::Warn, sentence, Some(since.wall), "Wait until it is ready"))
         }
-        State::Degraded { since, reason: why, .. } => (
-            reason(
-                Status::Fail,
-                format!("{name} runs but is {why}"),
-                Some(since.wall),
-                "Look at its log, then restart it",
-            ),
-            None,
-        ),
+        State::Degraded { since, reason, .. } => {
+            let sentence = format!("{name} runs but is {reason}");
+            Some((Status::Fail, sentence, Some(since.wall), "Look at its log, then restart it"))
+        }
         State::Stopping { .. } => {
-            (reason(Status::Warn, format!("{name} is stopping"), None, "Wait until it has stopped"), None)
+            Some((Status::Warn, format!("{name} is stopping"), None, "Wait until it has stopped"))
         }
-        State::Stopped { since, reason: StopReason::Requested } => (
-            reason(
-                Status::Warn,
-                format!("{name} is stopped, as asked"),
-                Some(*since),
-                "Start it when you want it back",
-            ),
-            None,
-        ),
-        State::Stopped { since, reason: StopReason::Waiting(on) } => (
-            reason(
-                Status::Warn,
-                format!("{name} is {on}"),
-                Some(*since),
-                "Wait, or look at what it waits for",
-            ),
-            None,
-        ),
-        State::Stopped { reason: StopReason::Completed(_), .. } => (None, None),
-        State::Stopped { since, reason: StopReason::Ended(end @ End::Background { .. }) } => (
-            reason(
-                Status::Fail,
-                format!("{name} was ended after {}", words::end(end)),
-                Some(*since),
-                "Tell it to stay in the foreground, then start it",
-            ),
-            None,
-        ),
-        State::Stopped { since, reason: StopReason::Ended(end) } => (
-            reason(
-                Status::Fail,
-                format!("{name} ended with {}", words::end(end)),
-                Some(*since),
-                "Look at its log, then start it",
-            ),
-            None,
-        ),
-        State::Stopped { since, reason: StopReason::CouldNotStart(cause) } => (
-            reason(
-                Status::Fail,
-                format!("{name} could not be started: {cause}"),
-                Some(*since),
-                "Mend that, then start it",
-            ),
-            None,
-        ),
+        State::Stopped { since, reason } => judge_stopped(name, reason)
+            .map(|(status, sentence, action)| (status, sentence, Some(*since), action)),
         State::Backoff { until, attempt, cause } => {
             let wait = words::span(until.since(now.awake));
             let sentence = format!("{name} failed {attempt} times ({cause}); next try in {wait}");
-            (reason(Status::Fail, sentence, None, "Look at its log, or restart it now"), None)
+            Some((Status::Fail, sentence, None, "Look at its log, or restart it now"))
         }
         State::CrashLoop { until, cause } => {
             let wait = words::span(until.since(now.awake));
             let sentence = format!("{name} is in a crash loop ({cause}); next try in {wait}");
-            (reason(Status::Fail, sentence, None, "Look at its log and crash reports, then restart it"), None)
+            Some((Status::Fail, sentence, None, "Look at its log and crash reports, then restart it"))
         }
         State::Foreign { owner, since } => {
             let sentence = format!("{name} was not started: {}", foreign(owner));
-            (
-                reason(
-                    Status::Fail,
-                    sentence,
-                    Some(*since),
-                    "Stop that process or change the port, then start it",
-                ),
-                None,
-            )
+            let action = "Stop that process or change the port, then start it";
+            Some((Status::Fail, sentence, Some(*since), action))
         }
-    }
+    };
+    let reason = told.map(|(status, sentence, since, action)| {
+        let subject = Subject::Service(name.to_owned());
+        Reason { status, subject, sentence, since, action: action.to_owned() }
+    });
+    (reason, changes_in)
+}
+
+fn judge_stopped(name: &str, reason: &StopReason) -> Option<(Status, String, &'static str)> {
+    Some(match reason {
+        StopReason::Requested => {
+            (Status::Warn, format!("{name} is stopped, as asked"), "Start it when you want it back")
+        }
+        StopReason::Waiting(on) => {
+            (Status::Warn, format!("{name} is {on}"), "Wait, or look at what it waits for")
+        }
+        StopReason::Completed(_) => return None,
+        StopReason::Ended(end @ End::Background { .. }) => (
+            Status::Fail,
+            format!("{name} was ended after {}", words::end(end)),
+            "Tell it to stay in the foreground, then start it",
+        ),
+        StopReason::Ended(end) => {
+            (Status::Fail, format!("{name} ended with {}", words::end(end)), "Look at its log, then start it")
+        }
+        StopReason::CouldNotStart(cause) => {
+            (Status::Fail, format!("{name} could not be started: {cause}"), "Mend that, then start it")
+        }
+    })
 }
 
 /// `port 8741 is held by pid 4711 (python3 -m http.server)`.

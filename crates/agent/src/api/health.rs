@@ -3,6 +3,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use steady_model::api::Liveness;
+use steady_model::check::Status;
 use steady_model::project;
 use steady_model::snapshot::ServiceStatus;
 
@@ -27,14 +28,14 @@ pub async fn livez(State(surface): State<Surface>) -> Json<Liveness> {
     Json(Liveness { status: "ok".to_owned(), version: snapshot.agent.version.clone(), tick: snapshot.at })
 }
 
-/// Are all services ready?
+/// Are all services ready? A one-shot that has done its work is.
 #[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503)))]
 pub async fn readyz(State(surface): State<Surface>) -> impl IntoResponse {
     let snapshot = surface.snapshots.borrow();
     let waiting: Vec<&str> = snapshot
         .services
         .iter()
-        .filter(|s| s.state != ServiceStatus::Ready)
+        .filter(|s| s.state != ServiceStatus::Ready && s.status != Status::Pass)
         .map(|s| s.name.as_str())
         .collect();
     if waiting.is_empty() {

@@ -13,11 +13,8 @@ pub async fn run(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Accepted>), Refusal> {
     let Some(job) = surface.jobs.get(&name) else {
-        let known: Vec<&str> = surface.jobs.keys().map(String::as_str).collect();
-        return Err(Refusal::not_found(format!(
-            "there is no job \"{name}\"; configured: {}",
-            known.join(", ")
-        )));
+        let known = surface.jobs.names().join(", ");
+        return Err(Refusal::not_found(format!("there is no job \"{name}\"; configured: {known}")));
     };
     surface.operations.refuse_while_restoring().map_err(Refusal::busy)?;
     let id = job.run_now().await.map_err(|e| Refusal::busy(e.to_string()))?;

@@ -2,6 +2,7 @@
 //!
 //! Reads come from the cached snapshot; commands go to their owner's channel. Nothing here waits for work.
 
+mod agent;
 mod backups;
 mod guard;
 mod health;
@@ -11,14 +12,12 @@ mod problem;
 mod services;
 mod snapshot;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use steady_model::api::ShutdownRequest;
 use steady_model::snapshot::Snapshot;
-use steady_supervise::ServiceHandle;
 use steady_sync::JobHandle;
 use tokio::sync::{mpsc, watch};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -30,6 +29,9 @@ pub use guard::Gate;
 pub use problem::Refusal;
 
 use crate::operations::OperationsHandle;
+use crate::registry::Registry;
+use crate::reload;
+use crate::stack::Stack;
 
 /// No request of ours carries more.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -38,11 +40,12 @@ const BODY_LIMIT: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Surface {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    pub services: Arc<HashMap<String, ServiceHandle>>,
-    pub jobs: Arc<HashMap<String, JobHandle>>,
+    pub stack: Stack,
+    pub jobs: Registry<JobHandle>,
     pub operations: OperationsHandle,
     pub logs: Arc<PathBuf>,
     pub shutdown: mpsc::Sender<ShutdownRequest>,
+    pub reload: mpsc::Sender<reload::Request>,
 }
 
 #[derive(OpenApi)]
@@ -62,13 +65,15 @@ fn routes() -> OpenApiRouter<Surface> {
         .routes(routes!(snapshot::snapshot))
         .routes(routes!(snapshot::events))
         .routes(routes!(services::command))
+        .routes(routes!(services::command_all))
         .routes(routes!(services::logs))
         .routes(routes!(jobs::run))
         .routes(routes!(backups::list, backups::take))
         .routes(routes!(backups::plan))
         .routes(routes!(backups::restore))
         .routes(routes!(backups::undo))
-        .routes(routes!(services::shutdown))
+        .routes(routes!(agent::reload))
+        .routes(routes!(agent::shutdown))
 }
 
 /// The OpenAPI document, generated from the handlers.

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use steady_model::api::{Accepted, LogTail, Problem, ShutdownRequest};
+use steady_model::api::{Accepted, LogTail, Problem};
 use steady_supervise::ServiceHandle;
 
 use super::{Refusal, Surface};
@@ -18,14 +18,14 @@ pub enum Command {
     Restart,
 }
 
-fn find<'a>(surface: &'a Surface, name: &str) -> Result<&'a ServiceHandle, Refusal> {
-    surface.services.get(name).ok_or_else(|| {
-        let known: Vec<&str> = surface.services.keys().map(String::as_str).collect();
-        Refusal::not_found(format!("there is no service \"{name}\"; configured: {}", known.join(", ")))
+fn find(surface: &Surface, name: &str) -> Result<ServiceHandle, Refusal> {
+    surface.stack.service(name).ok_or_else(|| {
+        let known = surface.stack.names().join(", ");
+        Refusal::not_found(format!("there is no service \"{name}\"; configured: {known}"))
     })
 }
 
-/// Start, stop or restart a service.
+/// Start, stop or restart a service. A start begins with what the service needs.
 #[utoipa::path(post, path = "/api/v1/services/{name}/{command}",
     params(("name" = String, Path), ("command" = inline(Command), Path)),
     responses((status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -36,11 +36,29 @@ pub async fn command(
     let service = find(&surface, &name)?;
     surface.operations.refuse_while_restoring().map_err(Refusal::busy)?;
     let sent = match command {
-        Command::Start => service.start(),
+        Command::Start => surface.stack.start(&name),
         Command::Stop => service.stop(),
-        Command::Restart => service.restart(),
+        Command::Restart => surface.stack.restart(&name),
     };
     sent.map_err(|e| Refusal::internal(e.to_string()))?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id: None })))
+}
+
+/// Start, stop or restart all services: started after what they need, stopped before it.
+#[utoipa::path(post, path = "/api/v1/services/{command}",
+    params(("command" = inline(Command), Path)),
+    responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
+pub async fn command_all(
+    State(surface): State<Surface>,
+    Path(command): Path<Command>,
+) -> Result<(StatusCode, Json<Accepted>), Refusal> {
+    surface.operations.refuse_while_restoring().map_err(Refusal::busy)?;
+    let stack = surface.stack;
+    match command {
+        Command::Start => stack.start_all().map_err(|e| Refusal::internal(e.to_string()))?,
+        Command::Stop => drop(tokio::spawn(async move { stack.stop_all().await })),
+        Command::Restart => drop(tokio::spawn(async move { stack.restart_all().await })),
+    }
     Ok((StatusCode::ACCEPTED, Json(Accepted { id: None })))
 }
 
@@ -68,15 +86,4 @@ pub async fn logs(
         Ok(Err(e)) => Err(Refusal::internal(format!("cannot read the log in {shown}: {e}"))),
         Err(e) => Err(Refusal::internal(format!("reading the log in {shown} broke off: {e}"))),
     }
-}
-
-/// End the agent.
-#[utoipa::path(post, path = "/api/v1/agent/shutdown", request_body = ShutdownRequest,
-    responses((status = 202, body = Accepted)))]
-pub async fn shutdown(
-    State(surface): State<Surface>,
-    Json(request): Json<ShutdownRequest>,
-) -> Result<(StatusCode, Json<Accepted>), Refusal> {
-    surface.shutdown.send(request).await.map_err(|_| Refusal::busy("the agent is ending already"))?;
-    Ok((StatusCode::ACCEPTED, Json(Accepted { id: None })))
 }

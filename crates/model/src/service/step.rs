@@ -302,6 +302,11 @@ impl Lifecycle {
         self.looping = false;
     }
 
+    /// Whether it runs, or will be tried again by itself.
+    pub fn is_up(&self) -> bool {
+        self.runs() || matches!(self.state, State::Backoff { .. } | State::CrashLoop { .. })
+    }
+
     pub fn process(&self) -> Option<ProcessId> {
         match &self.state {
             State::Starting { process, .. } => process.clone(),

@@ -1,25 +1,26 @@
 //! The one place where what is known lives. Fed by events, read as snapshots; knows no clock and no I/O.
 
+mod view;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use steady_model::backup::{self, Operation, RestorePoint, RestoreRecord};
 use steady_model::check::{self, CheckState, Observation, Status};
-use steady_model::config::{Config, Job};
-use steady_model::job::{self, Activity, RunRecord};
+use steady_model::config::{Check, Config};
+use steady_model::crash::CrashSummary;
+use steady_model::job::{Activity, RunRecord};
 use steady_model::marker::Markers;
 use steady_model::project;
 use steady_model::service::{AfterStop, Lifecycle, State};
 use steady_model::snapshot::{AgentInfo, BackupView, CheckView, JobView, ServiceView, Snapshot};
 use steady_model::time::{Now, WallTime};
+use steady_model::usage::Usage;
 use steady_model::verdict::{self, CheckFact, Reason, Subject, Verdict};
 
 /// Ages in sentences are told anew this often.
 const AGES: Duration = Duration::from_secs(60);
-/// Runs shown with each job, and lines of output with the newest of them: snapshots stay small.
-const RUNS_SHOWN: usize = 10;
-const TAIL_SHOWN: usize = 20;
 /// Runs that are judged.
 const RUNS_KEPT: usize = 200;
 
@@ -61,6 +62,13 @@ pub struct World {
     checks: BTreeMap<String, CheckState>,
     jobs: BTreeMap<String, JobFacts>,
     backup: BackupFacts,
+    usage: BTreeMap<String, Usage>,
+    /// What is wrong with definitions of services.
+    warnings: BTreeMap<String, String>,
+    /// What the logs themselves give cause to say.
+    log_checks: Vec<CheckView>,
+    /// Newest first.
+    crashes: Vec<CrashSummary>,
     version: u64,
 }
 
@@ -71,10 +79,66 @@ impl World {
             checks: config.checks.iter().map(|c| (c.name.clone(), CheckState::default())).collect(),
             jobs: config.jobs.iter().map(|j| (j.name.clone(), JobFacts::default())).collect(),
             backup: BackupFacts::default(),
+            usage: BTreeMap::new(),
+            warnings: BTreeMap::new(),
+            log_checks: Vec::new(),
+            crashes: Vec::new(),
             version: 0,
             config,
             agent,
         }
+    }
+
+    /// What is known of what stays is kept; what changed is to be looked at anew.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        let mut services = std::mem::take(&mut self.services);
+        let mut checks = std::mem::take(&mut self.checks);
+        let mut jobs = std::mem::take(&mut self.jobs);
+        let kept = |check: &Check| self.config.checks.contains(check);
+        for service in &config.services {
+            self.services.insert(service.name.clone(), services.remove(&service.name).unwrap_or_default());
+        }
+        for check in &config.checks {
+            let known = checks.remove(&check.name).filter(|_| kept(check));
+            self.checks.insert(check.name.clone(), known.unwrap_or_default());
+        }
+        for job in &config.jobs {
+            self.jobs.insert(job.name.clone(), jobs.remove(&job.name).unwrap_or_default());
+        }
+        self.usage.retain(|name, _| self.services.contains_key(name));
+        self.warnings.retain(|name, _| self.services.contains_key(name));
+        self.config = config;
+    }
+
+    pub fn life(&self, service: &str) -> Option<&Lifecycle> {
+        self.services.get(service)
+    }
+
+    /// Whether a running job keeps the service busy.
+    pub fn is_busy(&self, service: &str) -> bool {
+        self.config.jobs.iter().any(|job| {
+            let runs = self.jobs.get(&job.name).is_some_and(|facts| facts.activity != Activity::Idle);
+            runs && job.busy.iter().any(|name| name == service)
+        })
+    }
+
+    pub fn usage_sampled(&mut self, usage: BTreeMap<String, Usage>) {
+        self.usage = usage;
+    }
+
+    pub fn warned(&mut self, service: &str, warning: Option<String>) {
+        match warning {
+            Some(warning) => self.warnings.insert(service.to_owned(), warning),
+            None => self.warnings.remove(service),
+        };
+    }
+
+    pub fn logs_looked_at(&mut self, checks: Vec<CheckView>) {
+        self.log_checks = checks;
+    }
+
+    pub fn crashes_listed(&mut self, crashes: Vec<CrashSummary>) {
+        self.crashes = crashes;
     }
 
     /// Whether a service has just become ready: what its checks said before is forgotten, and they should look
@@ -141,7 +205,7 @@ impl World {
             checks,
             jobs,
             backup,
-            crashes: Vec::new(),
+            crashes: self.crashes.clone(),
         };
         (snapshot, next)
     }
@@ -152,7 +216,20 @@ impl World {
             let Some(life) = self.services.get(&spec.name) else { continue };
             let (reason, changes_in) = verdict::judge_service(&spec.name, life, now);
             *next = changes_in.map_or(*next, |left| left.min(*next));
-            views.push(project::service::view(&spec.name, spec.port, life, reason.as_ref(), now));
+            let mut view = project::service::view(&spec.name, spec.port, life, reason.as_ref(), now);
+            view.usage = self.usage.get(&spec.name).filter(|_| view.pid.is_some()).cloned();
+            view.warning = self.warnings.get(&spec.name).cloned();
+            if let (Some(warning), None) = (&view.warning, &reason) {
+                view.status = Status::Warn;
+                reasons.push(Reason {
+                    status: Status::Warn,
+                    subject: Subject::Service(spec.name.clone()),
+                    sentence: format!("{}: {warning}", spec.name),
+                    since: None,
+                    action: "Mend its definition".to_owned(),
+                });
+            }
+            views.push(view);
             reasons.extend(reason);
         }
         views
@@ -163,7 +240,7 @@ impl World {
         let mut views = Vec::new();
         for spec in &self.config.checks {
             let Some(state) = self.checks.get(&spec.name) else { continue };
-            let view = check_view(spec, state);
+            let view = view::check(spec, state);
             let fact = CheckFact {
                 name: &view.name,
                 status: view.status,
@@ -175,6 +252,18 @@ impl World {
             reasons.extend(verdict::judge_check(&fact, &troubled));
             views.push(view);
         }
+        for view in &self.log_checks {
+            let fact = CheckFact {
+                name: &view.name,
+                status: view.status,
+                severity: view.severity,
+                evidence: &view.evidence,
+                since: view.since,
+                service: None,
+            };
+            reasons.extend(verdict::judge_check(&fact, &[]));
+        }
+        views.extend(self.log_checks.iter().cloned());
         views
     }
 
@@ -182,7 +271,7 @@ impl World {
         let mut views = Vec::new();
         for spec in &self.config.jobs {
             let Some(facts) = self.jobs.get(&spec.name) else { continue };
-            let view = job_view(spec, facts, now);
+            let view = view::job(spec, facts, now);
             if view.status != Status::Pass {
                 let action = if view.runnable { "Sync now" } else { "Look at the log of the job" };
                 reasons.push(Reason {
@@ -252,52 +341,6 @@ fn ready_since(life: &Lifecycle) -> Option<Now> {
         State::Ready { since, .. } => Some(*since),
         _ => None,
     }
-}
-
-fn check_view(spec: &steady_model::config::Check, state: &CheckState) -> CheckView {
-    let last = state.last.as_ref();
-    CheckView {
-        name: spec.name.clone(),
-        kind: spec.kind.name().to_owned(),
-        status: state.status,
-        severity: spec.severity,
-        evidence: last.map_or_else(|| "not looked at yet".to_owned(), |o| o.evidence.clone()),
-        since: state.since,
-        observed: last.map(|o| o.at.wall),
-        took_ms: last.map_or(0, |o| u64::try_from(o.took.as_millis()).unwrap_or(u64::MAX)),
-        measure: last.and_then(|o| o.measure.clone()),
-        service: spec.service.clone(),
-    }
-}
-
-fn job_view(spec: &Job, facts: &JobFacts, now: Now) -> JobView {
-    let judged = facts.markers.as_ref().map(|m| job::freshness(m, &facts.runs, spec.stale_after, now.wall));
-    JobView {
-        name: spec.name.clone(),
-        status: judged.as_ref().map_or(Status::Unknown, |f| f.status),
-        phrase: judged.as_ref().map_or_else(|| "not looked at yet".to_owned(), |f| f.phrase.clone()),
-        runnable: spec.command.is_some(),
-        running_since: match &facts.activity {
-            Activity::Idle => None,
-            Activity::Running { since, .. } => Some(since.wall),
-        },
-        last_success: judged.and_then(|f| f.last_success),
-        next: facts.next,
-        runs: facts
-            .runs
-            .iter()
-            .rev()
-            .take(RUNS_SHOWN)
-            .enumerate()
-            .map(|(n, run)| shown(run, n == 0))
-            .collect(),
-    }
-}
-
-fn shown(run: &RunRecord, newest: bool) -> RunRecord {
-    let lines = if newest { TAIL_SHOWN } else { 0 };
-    let tail = run.tail.iter().skip(run.tail.len().saturating_sub(lines)).cloned().collect();
-    RunRecord { tail, ..run.clone() }
 }
 
 #[cfg(test)]
