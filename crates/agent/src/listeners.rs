@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::api::{self, Gate, Surface};
+use crate::api::{self, Gate};
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on the socket {}: {source}{}", path.display(), too_long(path))]
@@ -63,17 +64,17 @@ pub async fn loopback(address: SocketAddr) -> Option<Loopback> {
     }
 }
 
-pub fn serve_socket(listener: UnixListener, surface: Surface) {
+pub fn serve_socket(listener: UnixListener, router: Router) {
     tokio::spawn(async move {
-        if let Err(e) = axum::serve(listener, api::for_socket(surface)).await {
+        if let Err(e) = axum::serve(listener, api::for_socket(router)).await {
             tracing::error!("the socket broke off: {e}");
         }
     });
 }
 
-pub fn serve_loopback(loopback: Loopback, surface: Surface, gate: Gate) {
+pub fn serve_loopback(loopback: Loopback, router: Router, gate: Gate) {
     tokio::spawn(async move {
-        if let Err(e) = axum::serve(loopback.listener, api::for_loopback(surface, gate)).await {
+        if let Err(e) = axum::serve(loopback.listener, api::for_loopback(router, gate)).await {
             tracing::error!("the loopback listener broke off: {e}");
         }
     });

@@ -7,7 +7,7 @@ use steady_model::snapshot::{AgentInfo, Snapshot};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{Gate, Surface};
+use crate::api::{self, Gate, Surface};
 use crate::config_file::{self, ConfigFileError};
 use crate::events::{self, Events};
 use crate::home::Home;
@@ -86,10 +86,11 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         shutdown,
         reload,
     };
-    listeners::serve_socket(socket, surface.clone());
+    let router = api::router(surface);
+    listeners::serve_socket(socket, router.clone());
     if let Some(loopback) = loopback {
         let gate = Gate::new(&token, loopback.address.port());
-        listeners::serve_loopback(loopback, surface, gate);
+        listeners::serve_loopback(loopback, router, gate);
     }
     tracing::info!("the agent runs with {} (home {})", options.config.display(), options.home.display());
     let file = options.config;

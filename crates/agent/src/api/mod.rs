@@ -81,22 +81,22 @@ pub fn document() -> utoipa::openapi::OpenApi {
     routes().split_for_parts().1
 }
 
-/// The API without a guard: for the Unix socket, whose file permission is the key.
-pub fn for_socket(surface: Surface) -> Router {
-    let (router, document) = routes().split_for_parts();
-    router
-        .route("/api/openapi.json", axum::routing::get(async move || axum::Json(document)))
-        .fallback(panel::not_found)
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
-        .with_state(surface)
+/// The API, once for both doors. The document is made when somebody asks for it: kept, it would cost more
+/// memory than all else here.
+pub fn router(surface: Surface) -> Router {
+    let (router, _document) = routes().split_for_parts();
+    let document = axum::routing::get(async || axum::Json(document()));
+    router.route("/api/openapi.json", document).with_state(surface)
 }
 
-/// The API and the panel behind the gate: for loopback TCP.
-pub fn for_loopback(surface: Surface, gate: Gate) -> Router {
-    let (router, document) = routes().split_for_parts();
+/// Without a guard: for the Unix socket, whose file permission is the key.
+pub fn for_socket(router: Router) -> Router {
+    router.fallback(panel::not_found).layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+}
+
+/// With the panel, behind the gate: for loopback TCP.
+pub fn for_loopback(router: Router, gate: Gate) -> Router {
     router
-        .route("/api/openapi.json", axum::routing::get(async move || axum::Json(document)))
-        .with_state(surface)
         .merge(guard::login(gate.clone()))
         .fallback(panel::asset)
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
