@@ -36,6 +36,7 @@ fn run(args: &Args) -> Result<(), AppError> {
         None => steady_client::home()?,
     };
     steady_disk::create_private_dir(&home)?;
+    steady_crash::install_panic_hook(&home, steady_model::crash::CrashSubject::App);
     match &args.mode {
         Some(Mode::Panel { page }) => panel::run(&home, page),
         None => tray::run(&home),
