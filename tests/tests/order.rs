@@ -44,12 +44,13 @@ async fn services_start_after_what_they_need_and_stop_before_it() {
     let stack = Stack::with(&config());
     stack.up();
     let waiting = stack
-        .until("db starts, all others wait", |s| {
-            view(s, "db").state == ServiceStatus::Starting && view(s, "web").detail.contains("api")
+        .until("db starts, all others wait and say for what", |s| {
+            view(s, "db").state == ServiceStatus::Starting
+                && view(s, "migrate").detail == "waiting for db (it is starting)"
+                && view(s, "api").detail == "waiting for db (it is starting) and migrate (it waits itself)"
+                && view(s, "web").detail == "waiting for api (it waits itself)"
         })
         .await;
-    assert_eq!(view(&waiting, "migrate").detail, "waiting for db (it is starting)");
-    assert_eq!(view(&waiting, "api").detail, "waiting for db (it is starting) and migrate (it waits itself)");
     assert_ne!(waiting.verdict.status, Status::Pass);
     fs::write(stack.path("db.ready"), "").unwrap();
     let up = stack.until("all are up", all_up).await;
