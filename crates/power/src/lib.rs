@@ -8,6 +8,6 @@ pub mod keep_awake;
 mod time_shift;
 mod wake;
 
-pub use keep_awake::{Guard, KeepAwakeError};
+pub use keep_awake::{Awake, Guard, KeepAwakeError};
 pub use time_shift::{TimeShift, TimeShifts};
 pub use wake::{THRESHOLD, WakeDetector};

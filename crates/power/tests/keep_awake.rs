@@ -1,7 +1,14 @@
 //! The real `systemd-inhibit` against a logind that speaks the documented `Inhibit`, on a bus of the test's own.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,8 +18,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use steady_power::{KeepAwakeError, keep_awake};
-use tokio::sync::mpsc;
+use steady_power::{Awake, KeepAwakeError, keep_awake};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use zbus::{connection, fdo, interface, zvariant};
 
@@ -169,4 +176,46 @@ async fn a_refusal_and_a_machine_without_logind_are_errors_that_say_why() {
     let environment = [(ADDRESS.into(), "unix:path=/nonexistent".into())];
     let no_bus = keep_awake::hold_with("x", environment).await.unwrap_err().to_string();
     assert!(no_bus.contains("needs logind"), "{no_bus}");
+}
+
+#[tokio::test]
+async fn one_lock_serves_all_who_want_it_and_goes_with_the_last() {
+    let bus = Bus::start();
+    let (_logind, mut locks) = bus.logind(false).await;
+    let (want, wanted) = watch::channel(BTreeSet::new());
+    let (told, mut seen) = watch::channel(Awake::Free);
+    let follower = tokio::spawn(keep_awake::follow_with(wanted, told, bus.environment().into()));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    for _ in 0..2 {
+        want.send_replace(names(&["brain", "sync"]));
+        timeout(LIMIT, seen.wait_for(|state| *state == Awake::Held)).await.unwrap().unwrap();
+        let lock = timeout(LIMIT, locks.next()).await.unwrap().unwrap();
+        assert_eq!(lock.asked[2], "for brain, sync");
+        want.send_replace(names(&["sync"]));
+        assert!(timeout(Duration::from_millis(100), locks.next()).await.is_err(), "a second lock");
+        assert!(lock.is_held());
+        want.send_replace(names(&[]));
+        timeout(LIMIT, seen.wait_for(|state| *state == Awake::Free)).await.unwrap().unwrap();
+        lock.released().await;
+    }
+    // Also when whoever wanted it is gone without a word.
+    want.send_replace(names(&["brain"]));
+    let lock = timeout(LIMIT, locks.next()).await.unwrap().unwrap();
+    drop(want);
+    timeout(LIMIT, follower).await.unwrap().unwrap();
+    lock.released().await;
+}
+
+#[tokio::test]
+async fn where_it_cannot_be_had_the_reason_is_told_and_nothing_else_breaks() {
+    let bus = Bus::start();
+    let (want, wanted) = watch::channel(BTreeSet::from(["brain".to_owned()]));
+    let (told, mut seen) = watch::channel(Awake::Free);
+    let follower = tokio::spawn(keep_awake::follow_with(wanted, told, bus.environment().into()));
+    let refused = |state: &Awake| matches!(state, Awake::Refused(why) if why.contains("needs logind"));
+    timeout(LIMIT, seen.wait_for(refused)).await.unwrap().unwrap();
+    want.send_replace(BTreeSet::new());
+    timeout(LIMIT, seen.wait_for(|state| *state == Awake::Free)).await.unwrap().unwrap();
+    drop(want);
+    timeout(LIMIT, follower).await.unwrap().unwrap();
 }

@@ -11,11 +11,14 @@
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 mod system;
 
+mod follow;
+
 use std::ffi::OsString;
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub use follow::{Awake, follow, follow_with};
 use steady_model::words;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
