@@ -20,9 +20,10 @@ pub fn ends_with(dir: &Path, last: u64) -> bool {
     files(dir).iter().any(|file| last_number(file) == Some(last))
 }
 
-/// Bytes in all files.
-pub fn size(dir: &Path) -> u64 {
-    files(dir).iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum()
+/// The number of the newest line that is whole in its file.
+pub fn progress(dir: &Path) -> Option<u64> {
+    let bytes = tail(&dir.join("current"), 2 * LINE)?;
+    bytes.split(|byte| *byte == b'\n').filter_map(number).max()
 }
 
 /// Looks for the lines `0..count` in all files of a directory, compressed ones included.
@@ -60,12 +61,17 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn last_number(file: &Path) -> Option<u64> {
+    number(tail(file, LINE)?.strip_suffix(b"\n")?)
+}
+
+/// The last bytes of a file that has as many.
+fn tail(file: &Path, count: u64) -> Option<Vec<u8>> {
     let mut file = File::open(file).ok()?;
-    let at = file.metadata().ok()?.len().checked_sub(LINE)?;
+    let at = file.metadata().ok()?.len().checked_sub(count)?;
     file.seek(SeekFrom::Start(at)).ok()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
-    number(bytes.strip_suffix(b"\n")?)
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -85,5 +91,6 @@ mod tests {
         assert!(!ends_with(dir.path(), 3) && !ends_with(dir.path(), 5));
         fs::write(dir.path().join("current"), [line(3), line(4)].concat()).unwrap();
         assert!(ends_with(dir.path(), 4));
+        assert_eq!(progress(dir.path()), Some(4));
     }
 }

@@ -54,7 +54,7 @@ impl Logger {
     /// Whether this process is the one that writes the files.
     pub fn is(self, name: &str, command_line: &str) -> bool {
         match self {
-            Self::Steady => name == "steady" && command_line.split('\0').nth(1) == Some("sink"),
+            Self::Steady => command_line.split('\0').nth(1) == Some("sink"),
             Self::Svlogd | Self::S6Log | Self::Multilog => name == self.name(),
         }
     }

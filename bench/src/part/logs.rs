@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::{Results, keep};
-use crate::clock::{Moment, pause, wait_until};
+use crate::clock::{Moment, wait_until};
 use crate::lines::LINE;
 use crate::logfiles;
 use crate::logger::{KEEP, Logger};
@@ -21,11 +21,11 @@ use crate::{fleet, processes, say};
 
 pub const PART: &str = "logs";
 const ROUNDS: usize = 3;
-/// Of the throughput runs: thirty rotations.
-pub const LINES: u64 = 3_000_000;
+/// Of the throughput runs: ten rotations.
+pub const LINES: u64 = 1_000_000;
 /// Of the runs with kills: all of them are kept, so that all of them can be counted.
 pub const COUNTED: u64 = KEEP * 90_000;
-pub const KILLS: usize = 5;
+pub const KILLS: u64 = 5;
 const LIMIT: Duration = Duration::from_secs(60);
 /// A writer with a buffer of 4 kB, and one that writes each line.
 const BATCHES: [u64; 2] = [40, 1];
@@ -39,7 +39,8 @@ pub struct Row {
     pub by_line: Summary,
     /// Processor seconds of the log writer per GB, buffered and line by line.
     pub cpu: [f64; 2],
-    /// After the kills: of `COUNTED` lines.
+    /// Kills of the log writer that met it, and what became of `COUNTED` lines.
+    pub kills: u64,
     pub lost: u64,
     pub doubled: u64,
     pub torn: u64,
@@ -70,10 +71,10 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
     }
     for (((logger, version), speeds), costs) in loggers.into_iter().zip(speeds).zip(costs) {
         let stream = Stream::start(logger, COUNTED, 1, workspace)?;
-        stream.kill_writer()?;
+        let kills = stream.kill_writer()?;
         let drained = stream.until_drained();
         let tally = logfiles::tally(&stream.files, COUNTED)?;
-        say(&format!("logs: {} after {KILLS} kills: {tally:?}", logger.name()));
+        say(&format!("logs: {} after {kills} kills: {tally:?}", logger.name()));
         if let Err(e) = drained {
             say(&format!("logs: {}: {e:#}", logger.name()));
         }
@@ -81,7 +82,7 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
         let cpu = costs.map(|costs| Summary::of(costs).map_or(0.0, |cost| cost.median));
         let (buffered, by_line) = (buffered?, by_line?);
         let (lost, doubled, torn) = (tally.lost, tally.doubled, tally.torn);
-        rows.push(Row { logger, version, buffered, by_line, cpu, lost, doubled, torn });
+        rows.push(Row { logger, version, buffered, by_line, cpu, kills, lost, doubled, torn });
     }
     keep(workspace, PART, &Results { machine, rows })
 }
@@ -131,21 +132,20 @@ impl<'a> Stream<'a> {
         Ok(self.writers()?.into_iter().map(processes::cpu_time).sum())
     }
 
-    /// Kills the log writer again and again, each time after it has written on.
-    fn kill_writer(&self) -> anyhow::Result<()> {
-        for _ in 0..KILLS {
-            let before = logfiles::size(&self.files);
-            let goes_on = wait_until(LIMIT, || {
-                logfiles::size(&self.files) > before && self.writers().is_ok_and(|w| !w.is_empty())
-            });
-            ensure!(goes_on, "{} did not come back", self.logger.name());
+    /// Kills the log writer at even distances of what it has written; says how often it could.
+    fn kill_writer(&self) -> anyhow::Result<u64> {
+        let mut killed = 0;
+        for kill in 1..=KILLS {
+            let due = (self.last + 1) / (KILLS + 1) * kill;
+            if !wait_until(LIMIT, || logfiles::progress(&self.files) >= Some(due)) {
+                break;
+            }
             for writer in self.writers()? {
                 // One that has just ended is as good as killed.
-                let _ = processes::kill(writer);
+                killed += u64::from(processes::kill(writer).is_ok());
             }
-            pause(Duration::from_millis(20));
         }
-        Ok(())
+        Ok(killed)
     }
 }
 

@@ -23,8 +23,8 @@ const GROWN: [Peer; 4] = [Peer::Steady, Peer::Runit, Peer::S6, Peer::Supervisord
 const IDLE: Duration = Duration::from_secs(20);
 const IDLE_BRIEFLY: Duration = Duration::from_secs(5);
 /// Steady's idle threads and the page cache of the start are gone by then; the same wait for all.
-const AT_REST: Duration = Duration::from_secs(4);
-const KILLS: usize = 10;
+const AT_REST: Duration = Duration::from_secs(3);
+const KILLS: usize = 8;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
@@ -92,7 +92,7 @@ fn measure(
     let supervisors = fleet.supervisors()?;
     let mut pss = BTreeMap::new();
     for process in &supervisors {
-        *pss.entry(role(process)).or_insert(0) += processes::pss(process.pid);
+        *pss.entry(role(process, workspace)).or_insert(0) += processes::pss(process.pid);
     }
     let (took, lost) = fleet.kill_each(KILLS)?;
     let row = Row {
@@ -116,9 +116,9 @@ fn measure(
     Ok(Some(row))
 }
 
-/// `steady` is told by its role, others by their name.
-fn role(process: &processes::Process) -> String {
-    if process.name != "steady" {
+/// Steady's processes are told by their roles, others by their names.
+fn role(process: &processes::Process, workspace: &Workspace) -> String {
+    if process.program.as_ref() != Some(&workspace.steady) {
         return process.name.clone();
     }
     let line = std::fs::read_to_string(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();

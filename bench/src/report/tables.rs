@@ -118,27 +118,28 @@ pub fn logs(text: &mut String, results: &Results<log_part::Row>) -> fmt::Result 
         "{} numbered lines of 100 bytes through each log writer under the supervisor it comes with; a new file at \
          10 MB, five old ones kept, no time stamps. From the first write to the last line in its file, median of \
          three runs (lowest–highest), MB/s. Buffered: 40 lines a write; else each line by itself. Then {} lines, all of which are kept, \
-         while the log writer is killed {} times.\n",
+         while the log writer is killed {} times (fewer where it had ended already).\n",
         log_part::LINES,
         log_part::COUNTED,
         log_part::KILLS
     )?;
     text.push_str(
-        "| | version | buffered | by line | processor, s per GB | by line | lost | doubled | torn |\n",
+        "| | version | buffered | by line | processor, s per GB | by line | kills | lost | doubled | torn |\n",
     );
-    text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
     for row in &results.rows {
         let speed = |s: Summary| format!("**{}** ({}–{})", figure(s.median), figure(s.min), figure(s.max));
         let [buffered, by_line] = row.cpu;
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             row.logger.name(),
             row.version,
             speed(row.buffered),
             speed(row.by_line),
             figure(buffered),
             figure(by_line),
+            row.kills,
             row.lost,
             row.doubled,
             row.torn
