@@ -52,6 +52,11 @@ pub fn compress(archive: &Archive, still: impl FnOnce(u64) -> bool) -> io::Resul
             return other;
         }
     }
+    if !archive.plain.try_exists()? {
+        // Pruned between the look and the rename: it must not come back.
+        remove_if_there(&packed)?;
+        return Ok(Compressed::Gone);
+    }
     let dir = archive.plain.parent().unwrap_or(Path::new("."));
     steady_disk::fsync_dir(dir).map_err(io::Error::other)?;
     remove_if_there(&archive.plain)?;

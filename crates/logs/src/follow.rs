@@ -260,7 +260,10 @@ fn successor(dir: &Path, seq: Option<u64>) -> io::Result<Option<Open>> {
             return Ok(Some(Open { seq: archive.seq, source, offset: 0, inode: None }));
         }
     }
-    // With `keep = 0` no archive tells how far it has come.
-    let next = files.current_seq.max(seq.map_or(1, |seq| seq + 1));
+    let next = match files.archives.last() {
+        Some(_) => files.current_seq,
+        // With `keep = 0` no archive tells how far it has come.
+        None => files.current_seq.max(seq.map_or(1, |seq| seq + 1)),
+    };
     files.current.map(|file| Open::current(file, next, 0)).transpose()
 }

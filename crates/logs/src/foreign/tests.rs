@@ -1,5 +1,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::process::Command;
 use std::time::Duration;
 
 use super::*;
@@ -53,6 +54,21 @@ fn a_file_that_is_open_for_writing_is_left_alone_and_its_writer_is_named() {
     drop(writer);
     // Readers do not matter.
     let _reader = File::open(&path).unwrap();
+    assert!(matches!(rotate(&path, &small(1000), at(0)), Foreign::Rotated { .. }));
+}
+
+#[test]
+fn another_process_that_writes_is_named_with_its_pid_and_ended_is_no_hindrance() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("daemon.log");
+    append(&path).write_all(&[b'x'; 2000]).unwrap();
+    // As launchd starts a service: its output is the file.
+    let mut daemon = Command::new("sleep").arg("60").stdout(append(&path)).spawn().unwrap();
+    let done = rotate(&path, &small(1000), at(0));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let Foreign::Unsafe { writers, .. } = done else { panic!("{done:?}") };
+    assert_eq!(writers, [Writer { pid: daemon.id(), command: "sleep".to_owned() }]);
     assert!(matches!(rotate(&path, &small(1000), at(0)), Foreign::Rotated { .. }));
 }
 

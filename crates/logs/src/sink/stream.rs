@@ -178,6 +178,7 @@ impl Stream {
             return Ok(1);
         }
         let (current, size) = writable(&mut self.current, &self.at)?;
+        self.rotation_owed &= size > 0;
         let wall = bench.now.wall.0;
         let too_old = size > 0 && current.too_old_at(self.at.rotation.max_age).is_some_and(|at| at <= wall);
         let limit = if too_old || self.rotation_owed { 0 } else { file_limit(&self.at.rotation) };
@@ -215,14 +216,23 @@ impl Stream {
 
     fn rotate(&mut self, bench: &Bench<'_>) -> io::Result<()> {
         let Some(current) = &mut self.current else { return Ok(()) };
-        let full = current.rotate(bench.now.wall.0)?;
+        let full = match current.rotate(bench.now.wall.0) {
+            Ok(full) => full,
+            Err(e) => {
+                // Between its steps `current` is not what is open here; opening it again ends the rotation.
+                self.current = None;
+                return Err(e);
+            }
+        };
         self.rotation_owed = false;
         self.stats.rotations += 1;
         let dir = self.at.dir.clone();
         let compress = self.at.rotation.compress;
         bench.worker.submit(if compress { Job::Compress(dir) } else { Job::Flush(full, dir) });
-        // An old file that cannot be removed is no reason to lose a new line; the next rotation tries again.
-        let _ = current.prune(&self.at.rotation);
+        if let Some(current) = &self.current {
+            // An old file that cannot be removed is no reason to lose a new line; the next rotation tries again.
+            let _ = current.prune(&self.at.rotation);
+        }
         Ok(())
     }
 
@@ -263,6 +273,8 @@ impl Stream {
     /// Says in the log what was dropped, if it can be written again.
     fn recover(&mut self, bench: &Bench<'_>) -> io::Result<()> {
         let Some((loss, note)) = self.drops.open().zip(self.drops.note()) else { return Ok(()) };
+        let (_, size) = writable(&mut self.current, &self.at)?;
+        self.rotation_owed &= size > 0;
         if self.rotation_owed {
             self.rotate(bench)?;
         }
