@@ -73,8 +73,14 @@ impl SinkClient {
 
     /// Makes the sink drain a service's FIFO. Starts the sink if it must. Attaching again only sets the limits.
     pub fn attach(&self, attachment: &Attachment) -> Result<(), SinkError> {
-        self.ensure_running()?;
-        self.ask(&Request::Attach(attachment.clone())).map(|_| ())
+        let request = Request::Attach(attachment.clone());
+        match self.ask(&request) {
+            Err(SinkError::NoAnswer { .. }) => {
+                self.ensure_running()?;
+                self.ask(&request).map(|_| ())
+            }
+            answered => answered.map(|_| ()),
+        }
     }
 
     pub fn detach(&self, service: &str) -> Result<(), SinkError> {

@@ -11,9 +11,13 @@ use crate::protocol::Attachment;
 const VERSION: u32 = 2;
 
 /// What is attached, on disk, so that a new sink goes on without the agent.
+///
+/// It need not outlast a power loss, which ends every writer too: then the agent attaches them anew.
 pub struct Book {
     path: PathBuf,
     page: Page,
+    /// Something changed since it was written.
+    dirty: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -25,6 +29,8 @@ struct Page {
 impl Book {
     pub fn read(path: &Path) -> Result<Self, SinkError> {
         let page = match fs::read(path) {
+            // What a power loss may leave of a file that was not flushed.
+            Ok(bytes) if bytes.iter().all(|b| *b == 0) => Page { version: VERSION, attached: Vec::new() },
             Ok(bytes) => {
                 let page: Page = serde_json::from_slice(&bytes)
                     .map_err(|source| SinkError::Book { path: path.to_owned(), source })?;
@@ -37,31 +43,37 @@ impl Book {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Page { version: VERSION, attached: Vec::new() },
             Err(e) => return Err(SinkError::at("read", path)(e)),
         };
-        Ok(Self { path: path.to_owned(), page })
+        Ok(Self { path: path.to_owned(), page, dirty: false })
     }
 
     pub fn attached(&self) -> &[Attachment] {
         &self.page.attached
     }
 
-    pub fn put(&mut self, attachment: Attachment) -> Result<(), SinkError> {
+    pub fn put(&mut self, attachment: Attachment) {
         if self.page.attached.contains(&attachment) {
-            return Ok(());
+            return;
         }
         self.page.attached.retain(|a| a.service != attachment.service);
         self.page.attached.push(attachment);
-        self.write()
+        self.dirty = true;
     }
 
-    pub fn remove(&mut self, service: &str) -> Result<(), SinkError> {
+    pub fn remove(&mut self, service: &str) {
         self.page.attached.retain(|a| a.service != service);
-        self.write()
+        self.dirty = true;
     }
 
-    fn write(&self) -> Result<(), SinkError> {
+    /// Writes what changed. A failure leaves it to be written the next time.
+    pub fn write(&mut self) -> Result<(), SinkError> {
+        if !self.dirty {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec_pretty(&self.page)
             .map_err(|source| SinkError::Book { path: self.path.clone(), source })?;
-        Ok(steady_disk::write_atomic(&self.path, &bytes, 0o600)?)
+        steady_disk::write_atomic_until_reboot(&self.path, &bytes, 0o600)?;
+        self.dirty = false;
+        Ok(())
     }
 }
 
@@ -96,7 +108,8 @@ mod tests {
             Rotation { max_bytes: 10_000_000, keep: 5, max_age: None, total_bytes: None, compress: false };
         assert_eq!(rotation, expected);
         let more = Attachment { rotation: Rotation { keep: 9, ..rotation }, ..book.attached()[0].clone() };
-        book.put(more.clone()).unwrap();
+        book.put(more.clone());
+        book.write().unwrap();
         let again = Book::read(&path).unwrap();
         assert_eq!((again.page.version, again.attached()), (2, [more].as_slice()));
         assert!(fs::read_to_string(&path).unwrap().contains("\"version\": 2"));
@@ -114,6 +127,14 @@ mod tests {
             compress: true,
         };
         assert_eq!(rotation, expected);
+    }
+
+    #[test]
+    fn a_book_that_a_power_loss_emptied_is_an_empty_one() {
+        for left in ["", "\0\0\0\0"] {
+            let (_dir, path) = written(left);
+            assert_eq!(Book::read(&path).unwrap().attached(), []);
+        }
     }
 
     #[test]

@@ -74,8 +74,26 @@ struct Sink {
     due: BTreeSet<(AwakeInstant, Token)>,
     due_of: BTreeMap<Token, AwakeInstant>,
     book: Book,
+    /// Answers of this round, given once the book is written.
+    answers: Vec<(Token, Answer)>,
+    /// Connections that ended in this round; who only sends no more may still hear its answer.
+    closed: Vec<Token>,
     scratch: Scratch,
     worker: Worker,
+}
+
+struct Answer {
+    reply: Reply,
+    /// Events follow it.
+    listens: bool,
+    /// It is true once the book says so.
+    noted: bool,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { reply, listens: false, noted: false }
+    }
 }
 
 impl Sink {
@@ -107,6 +125,8 @@ impl Sink {
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
             book,
+            answers: Vec::new(),
+            closed: Vec::new(),
             scratch,
             worker: Worker::default(),
         };
@@ -125,14 +145,22 @@ impl Sink {
             self.ready
                 .wait(timeout, &mut ready)
                 .map_err(SinkError::at("wait for output at", &self.socket))?;
+            let mut quit = false;
             for token in &ready {
                 if self.streams.contains_key(token) {
                     self.pump(*token);
                 } else if *token == LISTENER {
                     self.accept();
-                } else if self.serve(*token) == Served::Quit {
-                    return Ok(());
+                } else {
+                    quit |= self.serve(*token);
                 }
+            }
+            self.give_answers();
+            for token in std::mem::take(&mut self.closed) {
+                self.disconnect(token);
+            }
+            if quit {
+                return Ok(());
             }
             self.tick();
         }
@@ -230,52 +258,71 @@ impl Sink {
         }
     }
 
-    fn serve(&mut self, token: Token) -> Served {
-        let Some(connection) = self.connections.get_mut(&token) else { return Served::Kept };
+    /// Returns whether the sink was told to quit.
+    fn serve(&mut self, token: Token) -> bool {
+        let Some(connection) = self.connections.get_mut(&token) else { return false };
         let heard = connection.hear();
-        let mut served = Served::Kept;
-        let mut closed = heard.closed;
+        let mut quit = false;
         for line in heard.lines {
-            let (reply, next) = self.answer(&line);
-            served = served.max(next);
-            let Some(connection) = self.connections.get_mut(&token) else { break };
-            closed |= connection.say(&reply).is_err();
-            if next == Served::Listens {
-                connection.listens = true;
-                for event in self.streams.values().flat_map(Stream::present) {
-                    closed |= connection.say(&event).is_err();
+            let answer = match serde_json::from_slice(&line) {
+                Ok(request) => {
+                    quit |= request == Request::Quit {};
+                    self.answer(request)
                 }
-            }
+                Err(e) => refusal(&format!("not a request: {e}")).into(),
+            };
+            self.answers.push((token, answer));
         }
-        if closed {
-            self.disconnect(token);
+        if heard.closed {
+            self.closed.push(token);
         }
-        served
+        quit
     }
 
-    fn answer(&mut self, line: &[u8]) -> (Reply, Served) {
+    fn answer(&mut self, request: Request) -> Answer {
         let ok = Reply { ok: true, ..Reply::default() };
-        let request = match serde_json::from_slice(line) {
-            Ok(request) => request,
-            Err(e) => return (refusal(&format!("not a request: {e}")), Served::Kept),
-        };
-        let done = match request {
-            Request::Ping {} => Ok(()),
-            Request::Attach(attachment) => self.attach(attachment),
+        match request {
+            Request::Ping {} | Request::Quit {} => ok.into(),
+            Request::Attach(attachment) => match self.attach(attachment) {
+                Ok(()) => Answer { noted: true, ..ok.into() },
+                Err(e) => refusal(&e.to_string()).into(),
+            },
             Request::Detach { service } => {
                 if let Some(token) = self.token_of(&service) {
                     self.remove(token);
                 }
-                self.book.remove(&service)
+                self.book.remove(&service);
+                Answer { noted: true, ..ok.into() }
             }
-            Request::Subscribe {} => return (ok, Served::Listens),
+            Request::Subscribe {} => Answer { listens: true, ..ok.into() },
             Request::Stats {} => {
                 let stats = self.streams.values().map(Stream::stats).collect();
-                return (Reply { stats: Some(stats), ..ok }, Served::Kept);
+                Reply { stats: Some(stats), ..ok }.into()
             }
-            Request::Quit {} => return (ok, Served::Quit),
-        };
-        (done.err().map_or(ok, |e| refusal(&e.to_string())), Served::Kept)
+        }
+    }
+
+    /// One writing of the book for all that was asked in this round, and then the answers.
+    fn give_answers(&mut self) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let written = self.book.write();
+        for (token, Answer { mut reply, listens, noted }) in std::mem::take(&mut self.answers) {
+            if let (true, Err(e)) = (noted, &written) {
+                reply = refusal(&e.to_string());
+            }
+            let Some(connection) = self.connections.get_mut(&token) else { continue };
+            let mut said = connection.say(&reply);
+            if listens {
+                connection.listens = true;
+                let mut present = self.streams.values().flat_map(Stream::present);
+                said = said.and_then(|()| present.try_for_each(|event| connection.say(&event)));
+            }
+            if said.is_err() {
+                self.disconnect(token);
+            }
+        }
     }
 
     fn token_of(&self, service: &str) -> Option<Token> {
@@ -298,17 +345,11 @@ impl Sink {
                 self.add(stream)?;
             }
         }
-        self.book.put(attachment)
+        self.book.put(attachment);
+        Ok(())
     }
 }
 
 fn refusal(reason: &str) -> Reply {
     Reply { ok: false, error: Some(reason.to_owned()), stats: None }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Served {
-    Kept,
-    Listens,
-    Quit,
 }
