@@ -47,6 +47,6 @@ pub use fold::{Fold, Folded, fold};
 pub use follow::{Follower, Stopper};
 pub use position::{NotAPosition, Position};
 pub use protocol::{Attachment, ServiceStats, SinkEvent};
-pub use query::{Line, Query, read};
+pub use query::{Line, Query, read, read_until};
 pub use sink::sink_main;
 pub use tail::tail;

@@ -1,7 +1,8 @@
 //! Lines by time and by pattern, across rotations and compressed files.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use regex::Regex;
 use steady_model::time::WallTime;
 
 use crate::archive::LogFiles;
+use crate::position::Position;
 use crate::source::Source;
 use crate::tail::MOST;
 use crate::times::Index;
@@ -42,6 +44,11 @@ pub struct Line {
 /// Answers are bounded to 8 MB, the newest. A compressed file that is damaged gives what can be read, and a
 /// line that says so.
 pub fn read(dir: &Path, query: &Query) -> io::Result<Vec<Line>> {
+    read_until(dir, query, None)
+}
+
+/// The same of what stands before a position, such as where a follower begins.
+pub fn read_until(dir: &Path, query: &Query, end: Option<Position>) -> io::Result<Vec<Line>> {
     // What is known is known to the second.
     let second = |since: WallTime| Timestamp::from_second(since.0.as_second()).map_or(since, WallTime);
     let query = &Query { since: query.since.map(second), ..query.clone() };
@@ -57,7 +64,12 @@ pub fn read(dir: &Path, query: &Query) -> io::Result<Vec<Line>> {
         let before = older.next();
         if let Some(source) = source.take() {
             let begun = before.map(|b| b.at);
-            let part = Part { index: Index::read(dir, seq)?, begun, until };
+            let size = end.map_or(u64::MAX, |end| match seq.cmp(&end.seq) {
+                Ordering::Less => u64::MAX,
+                Ordering::Equal => end.offset,
+                Ordering::Greater => 0,
+            });
+            let part = Part { index: Index::read(dir, seq)?, begun, until, size };
             answer.add(source, &part)?;
             if answer.is_full() || part.is_before(query.since) {
                 break;
@@ -76,6 +88,8 @@ struct Part {
     begun: Option<Timestamp>,
     /// When it was rotated away: no line is newer.
     until: Timestamp,
+    /// No more of it is wanted than this, bytes.
+    size: u64,
 }
 
 impl Part {
@@ -133,7 +147,7 @@ impl Answer<'_> {
     }
 
     fn gather(&self, source: Source, start: u64, part: &Part, found: &mut Found) -> io::Result<()> {
-        let mut source = BufReader::with_capacity(64 << 10, source);
+        let mut source = BufReader::with_capacity(64 << 10, source.take(part.size.saturating_sub(start)));
         let (mut offset, mut bytes) = (start, Vec::new());
         while source.read_until(b'\n', &mut bytes)? > 0 {
             let text = String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
@@ -226,6 +240,23 @@ mod tests {
         let query = Query { since: Some(at(3)), grep, lines: 3 };
         assert_eq!(texts(dir.path(), &query), ["minute 3 begins"]);
         assert_eq!(texts(dir.path(), &Query { since: None, grep: None, lines: 0 }), [""; 0]);
+    }
+
+    #[test]
+    fn what_stands_before_a_position_is_all_that_a_follower_does_not_give() {
+        let dir = logs();
+        let follower = crate::Follower::new(dir.path(), 0).unwrap();
+        let end = follower.position();
+        let all = Query { since: None, grep: None, lines: 99 };
+        let before = read(dir.path(), &all).unwrap();
+        let current = dir.path().join("current");
+        let grown = fs::read_to_string(&current).unwrap() + "written after\n";
+        fs::write(&current, grown).unwrap();
+        assert_eq!(read_until(dir.path(), &all, end).unwrap(), before);
+        fs::rename(&current, dir.path().join(Naming::service().name(at(9).0, 3))).unwrap();
+        fs::write(&current, "in the next file\n").unwrap();
+        assert_eq!(read_until(dir.path(), &all, end).unwrap(), before);
+        assert_eq!(read(dir.path(), &all).unwrap().len(), before.len() + 2);
     }
 
     #[test]
