@@ -6,10 +6,14 @@
 
 mod api;
 pub mod config_file;
+mod crashes;
 mod events;
+mod figures;
 mod home;
 mod listeners;
 mod liveness;
+mod log_stream;
+mod log_watch;
 mod operations;
 mod owners;
 mod registry;

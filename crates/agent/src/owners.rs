@@ -1,7 +1,6 @@
 //! The owner actors: taken into care, told of each other's news, let go.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +13,12 @@ use steady_sync::JobHandle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::crashes::{self, CrashesHandle};
 use crate::events::{Ears, Notice};
+use crate::figures::{self, Lookers};
 use crate::home::Home;
 use crate::liveness::LivenessWatch;
+use crate::log_watch;
 use crate::operations::{self, OperationsHandle, Wiring};
 use crate::registry::Registry;
 use crate::service_control::ServiceControl;
@@ -44,6 +46,8 @@ pub struct Owners {
     pub(crate) deps: Deps,
     /// Services that a new configuration does not have any more and that are still stopping.
     pub(crate) leaving: Leaving,
+    pub crashes: CrashesHandle,
+    pub lookers: Lookers,
     liveness: LivenessWatch,
     sink_keeper: AbortHandle,
 }
@@ -86,6 +90,10 @@ impl Owners {
         for spec in &config.services {
             stack.changed(&spec.name);
         }
+        let crashes = crashes::start(home, ears.notices.clone());
+        log_watch::start(deps.sink.clone(), config_sender.subscribe(), ears.notices.clone());
+        let lookers = Lookers::default();
+        figures::start(services.clone(), config_sender.subscribe(), &lookers, ears.notices.clone());
         Ok(Self {
             stack,
             jobs,
@@ -96,6 +104,8 @@ impl Owners {
             ears,
             deps,
             leaving: Leaving::default(),
+            crashes,
+            lookers,
             liveness: LivenessWatch::default(),
             sink_keeper,
         })
@@ -113,6 +123,7 @@ impl Owners {
             }
             ServiceEvent::Crashed { name, crash } => {
                 tracing::warn!(service = name, pid = crash.pid, "{}", steady_model::words::end(&crash.end));
+                self.crashes.service_crashed(&name, crash);
             }
             ServiceEvent::Warning { name, warning } => world.warned(&name, warning),
         }
@@ -212,6 +223,8 @@ impl Leaving {
 
 fn open_backups(config: &Config, home: &Home, program: &Path) -> Result<Option<Arc<Backups>>, BackupError> {
     let Some(spec) = &config.backup else { return Ok(None) };
-    let engine = EngineCommand { program: program.to_owned(), args: vec![OsString::from("engine")] };
+    // With the home, where a panic of it leaves its report.
+    let args = vec!["engine".into(), "--home".into(), home.root().into()];
+    let engine = EngineCommand { program: program.to_owned(), args };
     Ok(Some(Arc::new(Backups::open(home.root(), spec, engine)?)))
 }

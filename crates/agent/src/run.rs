@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Gate, Surface};
 use crate::config_file::{self, ConfigFileError};
+use crate::crashes::Running;
 use crate::events::{self, Events};
 use crate::home::Home;
 use crate::listeners::{self, ListenError};
@@ -59,6 +60,8 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let lock = FileLock::try_acquire(&home.lock(), &holder).map_err(AgentError::SecondAgent)?;
     // The kernel lets go of it when this process has ended, which is what `steady down` waits for.
     std::mem::forget(lock);
+    // Named, so that it lasts to the end of this function, whichever way that comes.
+    let _running = Running::begin(&home, steady_supervise::boot_id().ok(), started)?;
     let token = token::load_or_create(&home.token())?;
     let socket = listeners::socket(&home.socket())?;
     let loopback = listeners::loopback(config.listen).await;
@@ -83,6 +86,8 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         jobs: owners.jobs.clone(),
         operations: owners.operations.clone(),
         logs: Arc::new(home.logs()),
+        crashes: owners.crashes.clone(),
+        lookers: owners.lookers.clone(),
         shutdown,
         reload,
     };

@@ -27,6 +27,34 @@ pub struct LogTail {
     pub lines: Vec<String>,
 }
 
+/// Which lines of a log are wanted: the newest that satisfy all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// At most this many, the newest: 200 unless told, at most 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u32>,
+    /// Not older than this: `10m`, `06:10`, `2026-11-23T06:00`; local time unless it has an offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Only lines that match this regular expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grep: Option<String>,
+}
+
+/// `event: lines` of a followed log; its id is where a reconnect goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogLines {
+    /// Oldest first.
+    pub lines: Vec<String>,
+}
+
+/// `event: gap` of a followed log: the client was too slow, and these were left out here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogGap {
+    pub lines: u64,
+}
+
 /// `GET /livez`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Liveness {

@@ -40,6 +40,7 @@ pub use census::Census;
 pub use error::{SpawnError, SuperviseError};
 pub use event::{Crash, ServiceEvent};
 pub use handle::ServiceHandle;
+pub use process_info::boot_id;
 pub use sink_keeper::keep_sink;
 
 /// What a service needs from the agent.

@@ -4,9 +4,11 @@
 
 mod agent;
 mod backups;
+mod crashes;
 mod guard;
 mod health;
 mod jobs;
+mod logs;
 mod panel;
 mod problem;
 mod services;
@@ -28,6 +30,8 @@ use utoipa_axum::routes;
 pub use guard::Gate;
 pub use problem::Refusal;
 
+use crate::crashes::CrashesHandle;
+use crate::figures::Lookers;
 use crate::operations::OperationsHandle;
 use crate::registry::Registry;
 use crate::reload;
@@ -44,6 +48,8 @@ pub struct Surface {
     pub jobs: Registry<JobHandle>,
     pub operations: OperationsHandle,
     pub logs: Arc<PathBuf>,
+    pub crashes: CrashesHandle,
+    pub lookers: Lookers,
     pub shutdown: mpsc::Sender<ShutdownRequest>,
     pub reload: mpsc::Sender<reload::Request>,
 }
@@ -66,12 +72,15 @@ fn routes() -> OpenApiRouter<Surface> {
         .routes(routes!(snapshot::events))
         .routes(routes!(services::command))
         .routes(routes!(services::command_all))
-        .routes(routes!(services::logs))
+        .routes(routes!(logs::read))
+        .routes(routes!(logs::stream))
         .routes(routes!(jobs::run))
         .routes(routes!(backups::list, backups::take))
         .routes(routes!(backups::plan))
         .routes(routes!(backups::restore))
         .routes(routes!(backups::undo))
+        .routes(routes!(crashes::list))
+        .routes(routes!(crashes::show))
         .routes(routes!(agent::reload))
         .routes(routes!(agent::shutdown))
 }

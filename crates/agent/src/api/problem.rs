@@ -27,6 +27,11 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "refused", detail)
     }
 
+    /// The request itself is wrong.
+    pub fn wrong(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "wrong", detail)
+    }
+
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first: `steady panel` prints the link")
     }
