@@ -75,15 +75,18 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// The log of services
-    Logs {
-        service: Option<String>,
-        /// Stay and show new lines
-        #[arg(long, short)]
-        follow: bool,
-        /// How many lines
-        #[arg(long, short = 'n', default_value_t = 200)]
-        lines: u32,
+    /// The logs of services, across rotated and compressed files [default: all]
+    Logs(Logs),
+    /// Crash reports of services and of Steady's own programs
+    Crashes {
+        #[command(subcommand)]
+        action: Option<CrashesAction>,
+    },
+    /// Put the changed configuration into force: only what changed is restarted
+    Reload {
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print the link that signs a browser in to the panel
     Panel,
@@ -114,6 +117,37 @@ pub enum Command {
     Completions { shell: Shell },
     /// Write man pages into a folder
     Man { dir: PathBuf },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    pub services: Vec<String>,
+    /// Stay and show new lines
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Not older than: 10m, 06:10, 2026-11-23T06:00
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub grep: Option<String>,
+    /// At most this many lines of each service [default: 200; with --since, 100000]
+    #[arg(long, short = 'n')]
+    pub lines: Option<u32>,
+    /// Show each of identical lines in a row, also on a terminal
+    #[arg(long)]
+    pub no_fold: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CrashesAction {
+    /// List crash reports, newest first
+    List,
+    /// Show one
+    Show {
+        /// Its id or a unique beginning of it; `latest` is the newest
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use console::Term;
 use futures_util::StreamExt;
 use steady_agent::Home;
-use steady_client::{Client, ClientError, Link};
+use steady_client::{Client, ClientError, Figures, Link};
 use steady_disk::FileLock;
 use steady_model::snapshot::Snapshot;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ pub async fn wait_for(
     mut done: impl FnMut(&Snapshot) -> bool,
 ) -> anyhow::Result<Snapshot> {
     let watch = async {
-        let mut events = std::pin::pin!(client.events());
+        let mut events = std::pin::pin!(client.events(Figures::Seldom));
         while let Some(snapshot) = events.next().await {
             let snapshot = snapshot?;
             if done(&snapshot) {
@@ -69,7 +69,7 @@ pub async fn follow(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Ctrl-C, TERM, or the end of the terminal.
-async fn told_to_end() -> std::io::Result<()> {
+pub async fn told_to_end() -> std::io::Result<()> {
     let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted,

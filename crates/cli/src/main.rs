@@ -9,17 +9,29 @@ mod detached;
 mod exit;
 mod link;
 mod live;
+mod log_printer;
 mod style;
 mod table;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::Parser;
+use steady_model::crash::CrashSubject;
 
 fn main() -> ExitCode {
+    // Before the tree of commands is built, which would be a part of the memory of a small process.
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words: Vec<&str> = typed.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    if let (["sink", "--home", _], Some(home)) = (words.as_slice(), typed.get(2)) {
+        return exit::report(commands::agent::sink(home.as_ref()));
+    }
     let args = Args::parse();
     if matches!(args.command, Command::Engine) {
+        if let Some(home) = &args.home {
+            steady_crash::install_panic_hook(home, CrashSubject::Engine);
+        }
         return steady_backup::engine_main();
     }
     exit::report(run(args))

@@ -1,15 +1,20 @@
 //! The one place that prints. Colours obey `NO_COLOR` and the terminal (the `console` crate's rule).
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::print_stderr, reason = "a command line prints")]
+
+use std::io::Write;
 
 use console::{Style, style};
 use steady_model::check::Status;
 
 pub fn say(text: &str) {
-    println!("{text}");
+    // Who reads a log through `head` has seen enough.
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say(&serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

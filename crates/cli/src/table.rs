@@ -1,8 +1,12 @@
 //! Snapshots and restore points as text for a terminal.
 
+use std::time::Duration;
+
 use comfy_table::{ContentArrangement, Table, presets};
+use steady_model::api::{Changed, Consequence, ReloadPlan};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 use steady_model::check::Status;
+use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::snapshot::Snapshot;
 use steady_model::time::WallTime;
 use steady_model::words;
@@ -40,18 +44,7 @@ pub fn snapshot(s: &Snapshot) -> String {
         let share = (op.done_bytes * 100).checked_div(op.total_bytes).map(|percent| format!(" {percent} %"));
         format!("  {}: {}{}", op.kind.gerund(), op.phase, share.unwrap_or_default())
     }));
-    let mut services = table(&["SERVICE", "STATE", "PID", "PORT", "RESTARTS", "DETAIL"]);
-    for v in &s.services {
-        let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
-        services.add_row(vec![
-            v.name.clone(),
-            state(v.status),
-            number(v.pid),
-            number(v.port.map(u32::from)),
-            v.restarts.to_string(),
-            v.detail.clone(),
-        ]);
-    }
+    let services = services(s);
     let mut checks = table(&["CHECK", "STATE", "SEEN", "EVIDENCE"]);
     for c in &s.checks {
         checks.add_row(vec![c.name.clone(), state(c.status), ago(c.observed, s.at), c.evidence.clone()]);
@@ -70,6 +63,112 @@ pub fn snapshot(s: &Snapshot) -> String {
         ]);
     }
     format!("{}\n\n{services}\n\n{checks}", lines.join("\n"))
+}
+
+/// With memory and CPU once they were sampled.
+fn services(s: &Snapshot) -> Table {
+    let sampled = s.services.iter().any(|v| v.usage.is_some());
+    let mut header = vec!["SERVICE", "STATE", "PID", "PORT", "RESTARTS"];
+    if sampled {
+        header.extend(["MEMORY", "CPU"]);
+    }
+    header.push("DETAIL");
+    let mut services = table(&header);
+    for v in &s.services {
+        let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let mut row = vec![
+            v.name.clone(),
+            state(v.status),
+            number(v.pid),
+            number(v.port.map(u32::from)),
+            v.restarts.to_string(),
+        ];
+        if sampled {
+            let usage = v.usage.as_ref();
+            row.push(usage.map(|u| words::bytes(u.memory_bytes)).unwrap_or_default());
+            row.push(usage.and_then(|u| u.cpu_permille).map(cpu).unwrap_or_default());
+        }
+        row.push(v.detail.clone());
+        services.add_row(row);
+    }
+    services
+}
+
+/// Of one core: `3.4 %`.
+fn cpu(permille: u32) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
+pub fn crashes(crashes: &[CrashSummary], now: WallTime) -> String {
+    if crashes.is_empty() {
+        return "No crash reports.".to_owned();
+    }
+    let mut t = table(&["WHEN", "WHAT", "CAUSE", "ID"]);
+    for crash in crashes {
+        t.add_row(vec![
+            ago(Some(crash.at), now),
+            crash.subject.name().to_owned(),
+            crash.cause.clone(),
+            crash.id.clone(),
+        ]);
+    }
+    t.to_string()
+}
+
+/// All of a report. What it shows was made safe to show when it was written.
+pub fn crash(report: &CrashReport) -> String {
+    let mut lines = vec![format!("{}: {}", report.subject.name(), report.cause)];
+    let mut fact = |name: &str, value: Option<String>| {
+        lines.extend(value.filter(|v| !v.is_empty()).map(|value| format!("  {name:<9} {value}")));
+    };
+    fact("at", Some(report.at.to_string()));
+    fact("pid", report.pid.map(|pid| pid.to_string()));
+    fact("ran for", report.uptime_ms.map(|ms| words::span(Duration::from_millis(ms))));
+    fact("streak", (report.streak > 1).then(|| format!("{} unexpected ends in a row", report.streak)));
+    fact("command", Some(report.command.join(" ")));
+    fact("directory", report.cwd.clone());
+    fact("steady", Some(report.steady.clone()));
+    fact("id", Some(report.id.clone()));
+    let mut part = |title: &str, content: Vec<String>| {
+        if !content.is_empty() {
+            lines.push(format!("\n{title}"));
+            lines.extend(content.into_iter().map(|line| format!("  {line}")));
+        }
+    };
+    part("Environment", report.env.iter().map(|(name, value)| format!("{name}={value}")).collect());
+    part("Backtrace", report.backtrace.iter().flat_map(|b| b.lines()).map(str::to_owned).collect());
+    part("The end of its log", report.log.clone());
+    lines.join("\n")
+}
+
+pub fn reload(plan: &ReloadPlan) -> String {
+    if plan.changes.is_empty() {
+        return "The configuration has not changed.".to_owned();
+    }
+    let mut t = table(&["SECTION", "CHANGE", "CONSEQUENCE"]);
+    for change in &plan.changes {
+        let section = match &change.name {
+            Some(name) => format!("{}.{name}", change.section),
+            None => change.section.clone(),
+        };
+        let what = match change.what {
+            Changed::Added => "added",
+            Changed::Removed => "removed",
+            Changed::Changed => "changed",
+        };
+        let consequence = match change.consequence {
+            Consequence::AtOnce => "in force at once, nothing restarts",
+            Consequence::Starts => "starts",
+            Consequence::Stops => "stops",
+            Consequence::Restarts => "restarts",
+            Consequence::AgentRestart => {
+                "waits for the agent's next start (`steady down --keep-services`, `steady up`)"
+            }
+        };
+        t.add_row(vec![section, what.to_owned(), consequence.to_owned()]);
+    }
+    let said = if plan.applied { "In force now." } else { "Nothing was done: this was a dry run." };
+    format!("{t}\n\n{said}")
 }
 
 pub fn points(points: &[RestorePoint], now: WallTime) -> String {
@@ -120,4 +219,71 @@ pub fn plan(plan: &RestorePlan, now: WallTime) -> String {
     lines.extend(plan.cautions.iter().map(|c| format!("  caution     {c}")));
     lines.extend(plan.obstacles.iter().map(|o| format!("  impossible  {o}")));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use steady_model::api::Change;
+    use steady_model::crash::{CrashSubject, REDACTED, VERSION};
+    use steady_model::process::Exit;
+    use steady_model::service::End;
+
+    use super::*;
+
+    fn at(second: u64) -> WallTime {
+        WallTime("2026-11-23T03:16:12Z".parse().unwrap()).after(Duration::from_secs(second))
+    }
+
+    fn report(subject: CrashSubject) -> CrashReport {
+        CrashReport {
+            version: VERSION,
+            id: steady_model::crash::id(&subject, at(0), 4711),
+            subject,
+            at: at(0),
+            cause: "signal 11 (SIGSEGV): it touched memory that is not its own".into(),
+            end: Some(End::Exited(Exit::Signal(11))),
+            pid: Some(4711),
+            uptime_ms: Some(61_000),
+            streak: 2,
+            steady: "0.1.0".into(),
+            command: vec!["brain".into(), "serve".into()],
+            cwd: Some("/srv/brain".into()),
+            env: BTreeMap::from([("API_KEY".into(), REDACTED.into()), ("PORT".into(), "8741".into())]),
+            log: vec!["one".into(), "two".into()],
+            backtrace: None,
+        }
+    }
+
+    #[test]
+    fn crash_reports_are_told_in_a_list_and_in_full() {
+        let brain = report(CrashSubject::Service("brain".into()));
+        let mut agent = report(CrashSubject::Agent);
+        agent.cause = "panic at crates/agent/src/run.rs:1:1, thread main: the book said 7".into();
+        let list = crashes(&[agent.summary(), brain.summary()], at(720));
+        insta::assert_snapshot!(format!("{list}\n\n{}\n\n{}", crash(&brain), crashes(&[], at(0))));
+    }
+
+    #[test]
+    fn a_reload_says_what_changes_and_what_that_does() {
+        let change = |section: &str, name: Option<&str>, what, consequence| Change {
+            section: section.into(),
+            name: name.map(Into::into),
+            what,
+            consequence,
+        };
+        let changes = vec![
+            change("service", Some("db"), Changed::Changed, Consequence::Restarts),
+            change("service", Some("new"), Changed::Added, Consequence::Starts),
+            change("service", Some("old"), Changed::Removed, Consequence::Stops),
+            change("check", Some("disk"), Changed::Changed, Consequence::AtOnce),
+            change("agent", None, Changed::Changed, Consequence::AgentRestart),
+        ];
+        let dry = reload(&ReloadPlan { changes, applied: false });
+        insta::assert_snapshot!(format!(
+            "{dry}\n\n{}",
+            reload(&ReloadPlan { changes: vec![], applied: true })
+        ));
+    }
 }

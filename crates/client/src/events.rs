@@ -8,8 +8,17 @@ use crate::error::cause;
 use crate::{Client, ClientError};
 
 /// How soon a lost agent is looked for again, and how rarely at most.
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_RETRY: Duration = Duration::from_millis(100);
+pub(crate) const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// How fresh a follower wants the processes' figures (memory, CPU).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    /// Somebody looks: every 2 seconds.
+    Often,
+    /// As often as the agent samples by itself.
+    Seldom,
+}
 
 /// What is known about the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +32,13 @@ pub enum Link {
 
 impl Client {
     /// Snapshots as they come, over one connection. Ends with the first error; the end of the connection is one.
-    pub fn events(&self) -> impl Stream<Item = Result<Snapshot, ClientError>> + Send + use<> {
+    pub fn events(
+        &self,
+        figures: Figures,
+    ) -> impl Stream<Item = Result<Snapshot, ClientError>> + Send + use<> {
         let client = self.clone();
         async_stream::stream! {
-            let answer = match client.open_events().await {
+            let answer = match client.open_events(figures).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     yield Err(error);
@@ -58,13 +70,19 @@ fn misread(why: String) -> ClientError {
     ClientError::Protocol { request: "GET /api/v1/events".to_owned(), why }
 }
 
-/// Follows the agent for ever: every snapshot, and once per outage at once that it is gone.
+/// Follows the agent for ever, for somebody who looks: every snapshot, and once per outage at once that it is
+/// gone.
 pub fn follow(client: Client) -> impl Stream<Item = Link> + Send {
+    follow_with(client, Figures::Often)
+}
+
+/// The same, with a choice: the tray shows no figures, and a machine at rest should not be asked for them.
+pub fn follow_with(client: Client, figures: Figures) -> impl Stream<Item = Link> + Send {
     async_stream::stream! {
         let mut pause = FIRST_RETRY;
         let mut told: Option<String> = None;
         loop {
-            let mut events = std::pin::pin!(client.events());
+            let mut events = std::pin::pin!(client.events(figures));
             while let Some(event) = events.next().await {
                 match event {
                     Ok(snapshot) => {
@@ -90,6 +108,6 @@ pub fn follow(client: Client) -> impl Stream<Item = Link> + Send {
     clippy::disallowed_methods,
     reason = "this is the adapter: nothing tells that a socket has a listener"
 )]
-async fn wait(pause: Duration) {
+pub(crate) async fn wait(pause: Duration) {
     tokio::time::sleep(pause).await;
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use steady_model::api::{Accepted, LogTail, Problem, ShutdownRequest};
+use steady_model::api::{Accepted, LogQuery, LogTail, Problem, ReloadPlan, ShutdownRequest};
 use steady_model::backup::{RestorePlan, RestorePoint};
+use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::snapshot::Snapshot;
 
 use crate::error::cause;
-use crate::{ClientError, SOCKET};
+use crate::{ClientError, Figures, SOCKET};
 
 /// The agent answers from its snapshot; only a restore plan opens the repository, which takes seconds at worst.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -64,11 +65,39 @@ impl Client {
         self.post(&["services", service, "restart"]).await
     }
 
-    /// The last `lines` lines of a service's log, oldest first.
-    pub async fn logs(&self, service: &str, lines: u32) -> Result<LogTail, ClientError> {
-        let mut url = url(&["services", service, "logs"]);
-        url.query_pairs_mut().append_pair("lines", &lines.to_string());
-        self.typed(Method::GET, url, None).await
+    /// All services, each after what it needs.
+    pub async fn start_all(&self) -> Result<Accepted, ClientError> {
+        self.post(&["services", "start"]).await
+    }
+
+    /// All services, each before what it needs.
+    pub async fn stop_all(&self) -> Result<Accepted, ClientError> {
+        self.post(&["services", "stop"]).await
+    }
+
+    pub async fn restart_all(&self) -> Result<Accepted, ClientError> {
+        self.post(&["services", "restart"]).await
+    }
+
+    /// Lines of a service's log, oldest first.
+    pub async fn logs(&self, service: &str, wanted: &LogQuery) -> Result<LogTail, ClientError> {
+        self.typed(Method::GET, log_url(&["services", service, "logs"], wanted), None).await
+    }
+
+    /// All crash reports, newest first.
+    pub async fn crashes(&self) -> Result<Vec<CrashSummary>, ClientError> {
+        self.get(&["crashes"]).await
+    }
+
+    pub async fn crash(&self, id: &str) -> Result<CrashReport, ClientError> {
+        self.get(&["crashes", id]).await
+    }
+
+    /// Puts the changed configuration into force, or only says what that would do.
+    pub async fn reload(&self, dry_run: bool) -> Result<ReloadPlan, ClientError> {
+        let mut url = url(&["agent", "reload"]);
+        url.query_pairs_mut().append_pair("dry_run", if dry_run { "true" } else { "false" });
+        self.typed(Method::POST, url, None).await
     }
 
     pub async fn run_job(&self, job: &str) -> Result<Accepted, ClientError> {
@@ -119,9 +148,31 @@ impl Client {
     }
 
     /// Opens the stream of snapshots; not bounded in time, but in silence.
-    pub(crate) async fn open_events(&self) -> Result<Response, ClientError> {
-        let request = self.stream.get(url(&["events"])).header("accept", "text/event-stream");
-        self.send("GET /api/v1/events", request).await
+    pub(crate) async fn open_events(&self, figures: Figures) -> Result<Response, ClientError> {
+        let mut url = url(&["events"]);
+        if figures == Figures::Seldom {
+            url.query_pairs_mut().append_pair("figures", "false");
+        }
+        self.open(url, None).await
+    }
+
+    /// Opens the stream of a log, after the event with the id `after`.
+    pub(crate) async fn open_log(
+        &self,
+        service: &str,
+        wanted: &LogQuery,
+        after: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        self.open(log_url(&["services", service, "logs", "stream"], wanted), after).await
+    }
+
+    async fn open(&self, url: Url, after: Option<&str>) -> Result<Response, ClientError> {
+        let what = format!("GET {}", url.path());
+        let mut request = self.stream.get(url).header("accept", "text/event-stream");
+        if let Some(id) = after {
+            request = request.header("last-event-id", id);
+        }
+        self.send(&what, request).await
     }
 
     pub(crate) fn gone(&self, why: impl Into<String>) -> ClientError {
@@ -168,6 +219,19 @@ impl Client {
             Err(_) => ClientError::Protocol { request: what.to_owned(), why: format!("HTTP {status}") },
         })
     }
+}
+
+fn log_url(segments: &[&str], wanted: &LogQuery) -> Url {
+    let mut url = url(segments);
+    let LogQuery { lines, since, grep } = wanted;
+    let lines = lines.map(|n| n.to_string());
+    let pairs = [("lines", &lines), ("since", since), ("grep", grep)];
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
 }
 
 /// Names go in as whole segments: a `/` in one cannot make another path of it.

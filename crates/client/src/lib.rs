@@ -7,8 +7,10 @@ mod error;
 mod events;
 mod home;
 mod http;
+mod logs;
 
 pub use error::ClientError;
-pub use events::{Link, follow};
+pub use events::{Figures, Link, follow, follow_with};
 pub use home::{SOCKET, home};
 pub use http::Client;
+pub use logs::LogNews;

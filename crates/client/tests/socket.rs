@@ -18,8 +18,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
-use steady_client::{Client, ClientError, Link, SOCKET, follow};
-use steady_model::api::Problem;
+use steady_client::{Client, ClientError, Figures, Link, SOCKET, follow};
+use steady_model::api::{LogQuery, Problem};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -99,7 +99,8 @@ async fn a_name_with_a_slash_stays_one_segment() {
         Json(json!({"service": name, "lines": [uri.query()]}))
     });
     let _agent = serve(home.path(), Router::new().route("/api/v1/services/{name}/logs", route));
-    let tail = soon(client.logs("a/../b", 7)).await.unwrap();
+    let tail =
+        soon(client.logs("a/../b", &LogQuery { lines: Some(7), ..LogQuery::default() })).await.unwrap();
     assert_eq!((tail.service.as_str(), tail.lines), ("a/../b", vec!["lines=7".to_owned()]));
 }
 
@@ -141,7 +142,7 @@ async fn the_stream_yields_snapshots_and_its_end_is_a_loss() {
     let body = [event(1), event(2)].concat();
     let route = get(|| async { ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response() });
     let _agent = serve(home.path(), Router::new().route("/api/v1/events", route));
-    let seen: Vec<_> = soon(client.events().collect::<Vec<_>>()).await;
+    let seen: Vec<_> = soon(client.events(Figures::Often).collect::<Vec<_>>()).await;
     let versions: Vec<_> = seen.iter().map(|e| e.as_ref().ok().map(|s| s.version)).collect();
     assert_eq!(versions, [Some(1), Some(2), None]);
     assert!(matches!(&seen[2], Err(ClientError::AgentGone { .. })), "{:?}", seen[2]);

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use steady_client::{Client, ClientError, Link, follow};
+use steady_client::{Client, ClientError, Figures, Link, follow_with};
 use steady_clock::now;
 use steady_model::project::tray::{Action, TrayModel, can_run, tray};
 use steady_model::snapshot::Snapshot;
@@ -42,7 +42,7 @@ pub async fn run(
     mut intents: UnboundedReceiver<Intent>,
     draw: impl Fn(TrayModel),
 ) {
-    let mut links = pin!(follow(client.clone()));
+    let mut links = pin!(follow_with(client.clone(), Figures::Seldom));
     let (news, mut told) = unbounded_channel();
     let mut follower = Follower {
         home,

@@ -1,14 +1,19 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use steady_agent::Options;
-use tracing_subscriber::EnvFilter;
+use steady_model::crash::CrashSubject;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs the agent in the foreground until it is told to end.
 pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     log_to_stderr();
+    steady_crash::install_panic_hook(&home, CrashSubject::Agent);
     let config = config.unwrap_or_else(|| home.join("steady.toml"));
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     runtime()?.block_on(steady_agent::run(Options { home, config, program }))?;
@@ -19,6 +24,9 @@ pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Blocking work here is short; a crowd of services that start at once must not become a crowd of threads.
+        .max_blocking_threads(8)
+        .thread_keep_alive(Duration::from_secs(1))
         .enable_all()
         .build()
         .context("cannot start the async runtime")
@@ -41,13 +49,13 @@ pub fn schema() -> anyhow::Result<ExitCode> {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var("STEADY_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         // A log that cannot be written (a full disk, a closed pipe) must not take the agent with it.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }

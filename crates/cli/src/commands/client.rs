@@ -5,8 +5,8 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, logs, service, up};
-use crate::args::{BackupAction, Command};
+use super::{agent, backup, crashes, logs, reload, service, up};
+use crate::args::{BackupAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
 /// Runs a command that asks the agent.
@@ -29,9 +29,14 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
                 backup::restore(&client, &point, backup::Consent { yes, dry_run, json }).await
             }
             Command::Undo { yes } => backup::undo(&client, yes, json).await,
-            Command::Logs { service, follow, lines } => {
-                logs::show(home, &client, service, lines, follow, json).await
+            Command::Logs(wanted) => logs::show(home, &client, wanted, json).await,
+            Command::Crashes { action: None | Some(CrashesAction::List) } => {
+                crashes::list(&client, json).await
             }
+            Command::Crashes { action: Some(CrashesAction::Show { id }) } => {
+                crashes::show(&client, &id, json).await
+            }
+            Command::Reload { dry_run } => reload::reload(&client, dry_run, json).await,
             Command::Panel => panel(home, &client, json).await,
             Command::Down { keep_services } => down(home, &client, keep_services).await,
             // Handled before there was a need for the agent.

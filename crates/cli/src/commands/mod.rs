@@ -3,7 +3,9 @@
 pub mod agent;
 pub mod backup;
 pub mod client;
+pub mod crashes;
 pub mod logs;
+pub mod reload;
 pub mod service;
 pub mod shell;
 pub mod up;
