@@ -19,7 +19,7 @@ pub enum EnvError {
     )]
     SecretFile { name: String, path: PathBuf, source: io::Error },
     #[error(
-        "the file {} of the secret {name} is open to other users (mode {mode:03o}); run: chmod 600 {}",
+        "the secret {name} is open to other users, its file {} has mode {mode:03o}; run: chmod 600 {}",
         path.display(), path.display()
     )]
     SecretShared { name: String, path: PathBuf, mode: u32 },

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use steady_launch::Redactor;
 use steady_model::job::{Milestone, Outcome, judge_run, milestone};
 use steady_model::process::Exit;
 
@@ -17,9 +18,15 @@ pub struct Output {
     pub tail: VecDeque<String>,
     pub milestones: Vec<Milestone>,
     partial: Vec<u8>,
+    redactor: Redactor,
 }
 
 impl Output {
+    /// Lines are kept, and milestones read, without what `redactor` knows: both are shown, stored and told on.
+    pub fn without(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
+    }
+
     pub fn feed(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
             for piece in piece.chunks(LINE_BYTES) {
@@ -43,8 +50,8 @@ impl Output {
 
     fn end_line(&mut self) {
         let line = String::from_utf8_lossy(&self.partial);
-        let line = line.trim_end_matches(['\r', '\n']);
-        let found = milestone(line);
+        let line = self.redactor.line(line.trim_end_matches(['\r', '\n']));
+        let found = milestone(&line);
         let kept = line.chars().take(TAIL_CHARS).collect();
         self.partial.clear();
         if self.tail.len() == TAIL_LINES {

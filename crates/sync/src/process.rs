@@ -12,7 +12,7 @@ use command_fds::CommandFdExt;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use steady_disk::FileLock;
-use steady_launch::find_program;
+use steady_launch::{Redactor, find_program};
 use steady_model::config::Job;
 use steady_model::process::Exit;
 use tokio::io::AsyncReadExt;
@@ -63,6 +63,7 @@ pub struct Process {
     child: Child,
     group: Pid,
     output: pipe::Receiver,
+    redactor: Redactor,
     exited: oneshot::Receiver<()>,
 }
 
@@ -94,7 +95,7 @@ impl Process {
             command.spawn().map_err(|source| SpawnError::Exec { program, cwd: job.cwd.clone(), source })?;
         let group = Pid::from_child(&child);
         match tell_exit(group) {
-            Ok(exited) => Ok(Self { child, group, output, exited }),
+            Ok(exited) => Ok(Self { child, group, output, redactor: environment.redactor(), exited }),
             Err(e) => {
                 let _ = kill_process_group(group, Signal::KILL);
                 let _ = child.wait();
@@ -111,7 +112,7 @@ impl Process {
     /// the grace. What it left running in its group after its own exit ends in the same way, but with a grace
     /// only as long as it holds the output open.
     pub async fn follow(mut self, timeout: Duration, mut stop: oneshot::Receiver<()>) -> Ended {
-        let mut output = Output::default();
+        let mut output = Output::without(std::mem::take(&mut self.redactor));
         let mut buffer = vec![0; 16 << 10];
         let (mut ending, mut gone, mut closed) = (None, false, false);
         let mut phase = Phase::Running;

@@ -11,11 +11,13 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use common::{LIMIT, Place, alive, wait_for_text, wait_until};
 use steady_disk::{FileLock, Holder};
+use steady_model::config::SecretRef;
 use steady_model::job::Outcome;
 use steady_model::marker::Marker;
 use steady_model::process::Exit;
@@ -69,6 +71,31 @@ async fn a_job_gets_its_directory_its_environment_and_nothing_else() {
         );
     }
     assert!(record.tail.contains(&"PATH".to_owned()));
+}
+
+#[tokio::test]
+async fn a_job_gets_its_secrets_and_they_are_told_to_nobody_else() {
+    let place = Place::new();
+    let mut spec =
+        place.job("echo $TOKEN $GREETING | wc -c; echo with $TOKEN; echo \"denied: $GREETING\"; exit 3");
+    let (token, file) = (place.at("token"), place.at("work/.env"));
+    fs::write(&token, "hunter22\n").unwrap();
+    fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
+    fs::write(&file, "GREETING='a b c d'\n").unwrap();
+    spec.env.secrets.insert("TOKEN".to_owned(), SecretRef::File(token.clone()));
+    spec.env.files.push(file.clone());
+    let record = place.start(spec.clone()).run().await;
+    assert_eq!(record.tail[0].trim(), "17");
+    assert_eq!(record.tail[1..], ["with (redacted)", "denied: (redacted)"]);
+    assert_eq!(record.outcome, Outcome::Failed { why: "exit code 3: denied: (redacted)".into() });
+    assert!(!place.text("data/.sync_failed").contains("a b c d"));
+
+    // One that cannot be had is a failed run with the reason, and nothing starts.
+    fs::set_permissions(&token, Permissions::from_mode(0o644)).unwrap();
+    let record = place.start(spec).run().await;
+    let why = record.outcome.why().unwrap();
+    assert!(why.contains("the secret TOKEN is open to other users") && why.contains("chmod 600"), "{why}");
+    assert!(record.tail.is_empty());
 }
 
 #[tokio::test]
