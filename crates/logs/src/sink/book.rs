@@ -69,7 +69,7 @@ impl Book {
         if !self.dirty {
             return Ok(());
         }
-        let bytes = serde_json::to_vec_pretty(&self.page)
+        let bytes = serde_json::to_vec(&self.page)
             .map_err(|source| SinkError::Book { path: self.path.clone(), source })?;
         steady_disk::write_atomic_until_reboot(&self.path, &bytes, 0o600)?;
         self.dirty = false;
@@ -112,7 +112,7 @@ mod tests {
         book.write().unwrap();
         let again = Book::read(&path).unwrap();
         assert_eq!((again.page.version, again.attached()), (2, [more].as_slice()));
-        assert!(fs::read_to_string(&path).unwrap().contains("\"version\": 2"));
+        assert!(fs::read_to_string(&path).unwrap().contains("\"version\":2"));
     }
 
     #[test]
