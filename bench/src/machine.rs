@@ -3,6 +3,7 @@
 use std::fs;
 
 use jiff::Timestamp;
+use rustix::process::getpriority_process;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub struct Machine {
     pub kernel: String,
     /// Runnable processes of the last minute before the part began, others' included.
     pub load: f64,
+    /// The scheduling priority of the bench and all it started: 0, or below for more.
+    pub nice: i32,
 }
 
 impl Machine {
@@ -36,6 +39,7 @@ impl Machine {
             memory_gib: kib.div_ceil(1 << 20),
             kernel: kernel.split('.').take(2).collect::<Vec<_>>().join("."),
             load: load.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_default(),
+            nice: getpriority_process(None).unwrap_or_default(),
         }
     }
 }

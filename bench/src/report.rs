@@ -1,5 +1,6 @@
 //! `docs/benchmarks.md`, from the results that are there.
 
+mod behind;
 mod goals;
 mod tables;
 
@@ -58,13 +59,16 @@ fn page(measured: &Measured) -> anyhow::Result<String> {
 
 /// On what, when, and how busy it was.
 fn circumstances(text: &mut String, machine: &Machine) -> std::fmt::Result {
-    let Machine { date, processors, processor, memory_gib, kernel, load } = machine;
+    let Machine { date, processors, processor, memory_gib, kernel, load, nice } = machine;
     write!(
         text,
         "{date}, {processors} × {processor}, {memory_gib} GiB, Linux {kernel}; load before it began: {load:.1}"
     )?;
     if *load > 0.5 {
         text.push_str(" (the machine did other work too: medians and ratios hold better than maxima)");
+    }
+    if *nice != 0 {
+        write!(text, "; everything measured ran at nice {nice}")?;
     }
     text.push_str(".\n\n");
     Ok(())

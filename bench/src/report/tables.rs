@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-use super::circumstances;
+use super::{behind, circumstances};
 use crate::part::{Results, logs as log_part, restart as restart_part, scale};
 use crate::peer::Peer;
 use crate::summary::Summary;
@@ -74,7 +74,7 @@ pub fn hundred(text: &mut String, results: &Results<scale::Row>) -> fmt::Result 
             steady.pss.iter().map(|(role, pss)| format!("{role} {} MB", megabytes(*pss))).collect();
         writeln!(text, "\nSteady's processes: {}.", shares.join(", "))?;
     }
-    Ok(())
+    behind::write(text, &results.rows)
 }
 
 pub fn growth(text: &mut String, results: &Results<scale::Row>) -> fmt::Result {
