@@ -12,8 +12,8 @@ use crate::journal::Wanted;
 /// A service that does not get to its commands has this many waiting, then says busy.
 pub const COMMANDS_WAITING: usize = 16;
 
-const UP: Order = Order::Want(Wanted::Up, Input::Start);
-const ANEW: Order = Order::Want(Wanted::Anew, Input::Restart);
+/// Boxed: a channel has room for 32 from the start.
+pub type Commands = mpsc::Sender<Box<Command>>;
 
 pub struct Command {
     pub order: Order,
@@ -31,20 +31,26 @@ pub enum Order {
     Detach,
 }
 
+impl Order {
+    fn up() -> Self {
+        Self::Want(Wanted::Up, Input::Start)
+    }
+
+    fn anew() -> Self {
+        Self::Want(Wanted::Anew, Input::Restart)
+    }
+}
+
 /// Speaks to the one task that owns a service. Cheap to clone; none of the plain commands waits.
 #[derive(Debug, Clone)]
 pub struct ServiceHandle {
     service: Arc<str>,
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     lifecycle: watch::Receiver<Lifecycle>,
 }
 
 impl ServiceHandle {
-    pub(crate) fn new(
-        service: &str,
-        commands: mpsc::Sender<Command>,
-        lifecycle: watch::Receiver<Lifecycle>,
-    ) -> Self {
+    pub(crate) fn new(service: &str, commands: Commands, lifecycle: watch::Receiver<Lifecycle>) -> Self {
         Self { service: service.into(), commands, lifecycle }
     }
 
@@ -62,7 +68,7 @@ impl ServiceHandle {
     }
 
     pub fn start(&self) -> Result<(), SuperviseError> {
-        self.send(UP, None)
+        self.send(Order::up(), None)
     }
 
     /// For a person: it stays down, also for the next agent, until it is started or restarted.
@@ -71,7 +77,7 @@ impl ServiceHandle {
     }
 
     pub fn restart(&self) -> Result<(), SuperviseError> {
-        self.send(ANEW, None)
+        self.send(Order::anew(), None)
     }
 
     /// Holds what is down until [`release`](Self::release); `on` is shown to people: `waiting for db`. Nothing to
@@ -117,18 +123,18 @@ impl ServiceHandle {
 
     /// Starts it and returns once it is ready; sooner, with an error, when it cannot become so.
     pub async fn start_and_wait_ready(&self, limit: Duration) -> Result<(), SuperviseError> {
-        self.order_and_wait_ready(UP, limit).await
+        self.order_and_wait_ready(Order::up(), limit).await
     }
 
     /// Restarts it and returns once the new process is ready.
     pub async fn restart_and_wait_ready(&self, limit: Duration) -> Result<(), SuperviseError> {
-        self.order_and_wait_ready(ANEW, limit).await
+        self.order_and_wait_ready(Order::anew(), limit).await
     }
 
     /// Ends the care for it and leaves it running, for the next agent to take back.
     pub async fn detach(&self) {
         let (taken, detached) = oneshot::channel();
-        if self.commands.send(Command { order: Order::Detach, taken: Some(taken) }).await.is_ok() {
+        if self.commands.send(Box::new(Command { order: Order::Detach, taken: Some(taken) })).await.is_ok() {
             let _ = detached.await;
         }
     }
@@ -170,7 +176,7 @@ impl ServiceHandle {
     }
 
     fn send(&self, order: Order, taken: Option<oneshot::Sender<()>>) -> Result<(), SuperviseError> {
-        self.commands.try_send(Command { order, taken }).map_err(|e| match e {
+        self.commands.try_send(Box::new(Command { order, taken })).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => SuperviseError::Busy { service: self.service.to_string() },
             mpsc::error::TrySendError::Closed(_) => self.gone(),
         })

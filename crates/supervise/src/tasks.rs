@@ -38,8 +38,6 @@ pub enum About {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// The leader has ended; its status is still to be read.
-    Ended,
     Feed(Input),
     /// Its manager could not do what it was told.
     Failed(String),
@@ -47,7 +45,6 @@ pub enum News {
 
 #[derive(Debug, Default)]
 pub struct Tasks {
-    pub exit: Option<Task>,
     pub readiness: Option<Task>,
     pub proof: Option<Task>,
     pub stranger: Option<Task>,
@@ -56,7 +53,11 @@ pub struct Tasks {
     pub order: Option<Task>,
 }
 
-/// Sends one finding to the actor; nobody hears it when the actor is gone.
-pub async fn tell(found: mpsc::Sender<Found>, about: About, news: News) {
-    let _ = found.send(Found { about, news }).await;
+/// Sends one finding to the actor, boxed because a channel has room for 32 from the start; nobody hears it when the actor is gone.
+pub async fn tell(found: mpsc::Sender<Box<Found>>, about: About, news: News) {
+    let _ = found.send(Box::new(Found { about, news })).await;
+}
+
+pub async fn feed(found: mpsc::Sender<Box<Found>>, about: About, input: Input) {
+    tell(found, about, News::Feed(input)).await;
 }

@@ -159,3 +159,37 @@ async fn a_descendant_that_left_the_group_is_never_taken_for_the_service() {
     second.stop_and_wait(SOON).await.unwrap();
     assert!(is_alive(descendant), "it was in no group of ours");
 }
+
+/// An agent killed while it starts, stops or restarts: at the next one there is never a second copy, and what was
+/// wanted last comes to be.
+#[test]
+fn an_agent_killed_at_any_moment_of_any_order_leaves_one_copy_or_none() {
+    let world = World::new();
+    let mut spec = world.service(&["sh", "-c", "exec sleep 600"]);
+    spec.port = None;
+    let mut dice = fastrand::Rng::with_seed(7);
+    for round in 0..60 {
+        let mut host = world.host(&spec);
+        if round % 3 == 0 {
+            // Starting, Stopped or Stopping, as was wanted last.
+            host.wait_for("St");
+        }
+        for _ in 0..dice.usize(1..4) {
+            host.order(dice.choice(["start", "stop", "restart"]).unwrap());
+            std::thread::sleep(Duration::from_micros(dice.u64(0..12_000)));
+        }
+        host.kill();
+        let marked = world.marked();
+        assert!(marked.len() <= 1, "round {round}: {marked:?}");
+    }
+    let mut host = world.host(&spec);
+    host.order("start");
+    host.wait_for("Ready");
+    let running = world.marked();
+    assert_eq!(running.len(), 1);
+    host.order("stop");
+    host.wait_for("Stopped");
+    host.kill();
+    world.host(&spec).wait_for("Stopped");
+    assert_eq!(world.marked(), [0; 0]);
+}

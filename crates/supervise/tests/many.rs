@@ -49,7 +49,9 @@ async fn many_services_are_started_taken_back_killed_and_stopped_at_a_cost_that_
         assert_eq!(first.len(), count);
 
         let begun = Instant::now();
-        first.iter().for_each(|pid| kill(*pid));
+        for pid in &first {
+            kill(*pid);
+        }
         for service in &services {
             let old = |life: &steady_model::service::Lifecycle| {
                 life.restarts == 1 && matches!(life.state, steady_model::service::State::Ready { .. })

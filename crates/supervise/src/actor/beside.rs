@@ -6,7 +6,7 @@ use super::Actor;
 use super::hands::Hands;
 use crate::ready::Question;
 use crate::stop::{Group, Proof, signal_of};
-use crate::tasks::{About, News, Task, tell};
+use crate::tasks::{About, Task, feed};
 use crate::{port, stop};
 
 impl Actor {
@@ -14,9 +14,6 @@ impl Actor {
         self.ask_whether_ready();
         self.watch_stranger();
         self.prove_stopped();
-        if self.run.is_none() {
-            self.tasks.exit = None;
-        }
     }
 
     fn ask_whether_ready(&mut self) {
@@ -41,7 +38,7 @@ impl Actor {
         };
         self.tasks.readiness = Some(Task::spawn(async move {
             question.until_ready(environment).await;
-            tell(found, about, News::Feed(Input::ReadinessPassed)).await;
+            feed(found, about, Input::ReadinessPassed).await;
         }));
     }
 
@@ -51,7 +48,7 @@ impl Actor {
                 let (owner, found) = (owner.clone(), self.found.0.clone());
                 self.tasks.stranger = Some(Task::spawn(async move {
                     port::until_free(&owner).await;
-                    tell(found, About::Port, News::Feed(Input::Start)).await;
+                    feed(found, About::Port, Input::Start).await;
                 }));
             }
             State::Foreign { .. } => {}
@@ -65,7 +62,7 @@ impl Actor {
             self.tasks.proof = None;
             return;
         };
-        if !run.ended || self.tasks.proof.is_some() {
+        if run.end.is_some() || self.tasks.proof.is_some() {
             return;
         }
         let proof = Proof {
@@ -82,7 +79,7 @@ impl Actor {
                 stop::until_manager_lets_go(manager).await;
             }
             proof.hold().await;
-            tell(found, about, News::Feed(Input::ProvedStopped)).await;
+            feed(found, about, Input::ProvedStopped).await;
         }));
     }
 }

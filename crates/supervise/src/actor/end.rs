@@ -54,7 +54,7 @@ impl Actor {
     /// The leader has ended. While it is being stopped, the proof goes on without it.
     pub(super) async fn ended(&mut self) {
         let Some(run) = &mut self.run else { return };
-        run.ended = true;
+        run.end = None;
         let (id, number) = (run.id.clone(), run.number);
         let exit = self.exit().await;
         let stopping = matches!(self.life.state, State::Stopping { .. });
@@ -64,16 +64,14 @@ impl Actor {
             }
             _ => None,
         };
-        self.feed(left.map_or(Input::Exited(exit), |pid| Input::WentToBackground { pid })).await;
-        if self.run.as_ref().is_some_and(|run| run.id == id) {
-            if let Hands::Own(child) = &self.hands {
-                child.reap();
-            }
-            self.accompany();
+        if let (true, Hands::Own(child)) = (stopping, &self.hands) {
+            // The proof goes on without it; before, it would count as a member.
+            child.reap();
         }
+        self.feed(left.map_or(Input::Exited(exit), |pid| Input::WentToBackground { pid })).await;
     }
 
-    async fn exit(&self) -> Exit {
+    async fn exit(&mut self) -> Exit {
         match &self.hands {
             Hands::Own(child) => child.last_exit().unwrap_or(Exit::Unobserved),
             Hands::Other(manager) => {
@@ -87,7 +85,7 @@ impl Actor {
     /// The oldest process of this run that lives outside its group, after a leader that ended well.
     ///
     /// Nobody tells when a process leaves its group: while members live, it is looked a few times.
-    async fn left_behind(&self, leader: &ProcessId, number: u64) -> Option<u32> {
+    async fn left_behind(&mut self, leader: &ProcessId, number: u64) -> Option<u32> {
         for look in 0..LOOKS {
             if look > 0 {
                 timer::pause(LEAVING).await;

@@ -8,6 +8,7 @@ use steady_model::config::Readiness;
 use steady_model::process::{PortOwner, ProcessId};
 use steady_model::service::Input;
 use steady_model::time::WallTime;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::hands::Hands;
@@ -114,7 +115,7 @@ impl Actor {
                         return start;
                     }
                     let log = LogWatch::open(&spec.ready, &dir);
-                    start_child(&child, &journal, entry, log)
+                    start_child(&child, &journal, &entry, log)
                 })
             }
             Hands::Other(manager) => spawn_blocking(move || start_other(&manager, &look)),
@@ -166,7 +167,7 @@ impl Look {
     }
 }
 
-fn start_child(child: &Arc<Child>, journal: &Journal, entry: Entry, log: Option<LogWatch>) -> Start {
+fn start_child(child: &Arc<Child>, journal: &Journal, entry: &Entry, log: Option<LogWatch>) -> Start {
     let spawned = match child.spawn() {
         Ok(spawned) => spawned,
         Err(e) => return Start::Failed(e.to_string()),
@@ -206,11 +207,17 @@ fn start_other(manager: &Arc<dyn Manager>, look: &Look) -> Start {
     }
 }
 
+/// A thousand services that wait for the sink must leave threads to those that start.
+static ATTACHING: Semaphore = Semaphore::const_new(2);
+
 async fn attach(sink: SinkClient, attachment: Attachment) {
     let mut wait = FIRST_PAUSE;
     loop {
         let (client, at) = (sink.clone(), attachment.clone());
-        match spawn_blocking(move || client.attach(&at)).await {
+        let turn = ATTACHING.acquire().await;
+        let attached = spawn_blocking(move || client.attach(&at)).await;
+        drop(turn);
+        match attached {
             Ok(Ok(()) | Err(SinkError::Closed { .. })) | Err(_) => return,
             Ok(Err(e)) => tracing::error!("{e}"),
         }

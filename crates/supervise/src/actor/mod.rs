@@ -8,6 +8,7 @@ mod launch;
 mod memory;
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use steady_launch::Environment;
@@ -25,7 +26,7 @@ use crate::event::Crash;
 use crate::handle::{Command, Order};
 use crate::ready::LogWatch;
 use crate::stop::gone;
-use crate::tasks::{About, Found, News, Task, Tasks, tell};
+use crate::tasks::{About, Found, News, Tasks};
 use crate::{Deps, ServiceEvent, timer};
 use hands::Hands;
 use memory::Memory;
@@ -46,7 +47,7 @@ pub struct Actor {
     run: Option<Run>,
     due: Option<AwakeInstant>,
     tasks: Tasks,
-    found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
+    found: (mpsc::Sender<Box<Found>>, mpsc::Receiver<Box<Found>>),
     events: mpsc::Sender<ServiceEvent>,
     shown: watch::Sender<Lifecycle>,
     /// In the order in which it happened. Told when nothing that hurries waits for it.
@@ -71,14 +72,24 @@ struct Run {
     leads: bool,
     /// Seen by an earlier agent.
     was_ready: bool,
-    /// The leader has, what it left may not have.
-    ended: bool,
+    /// Done when the leader has ended; `None` once that was seen. What it left may live on.
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     log: Option<LogWatch>,
 }
 
 impl Run {
     fn new(id: ProcessId) -> Self {
-        Self { id, number: 0, started: None, leads: true, was_ready: false, ended: false, log: None }
+        let watched = id.clone();
+        let end: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { gone(&watched).await });
+        Self { id, number: 0, started: None, leads: true, was_ready: false, end: Some(end), log: None }
+    }
+
+    /// Returns once, when the leader has ended.
+    async fn ended(run: &mut Option<Self>) {
+        match run {
+            Some(Self { end: Some(end), .. }) => end.await,
+            _ => std::future::pending().await,
+        }
     }
 }
 
@@ -118,7 +129,7 @@ impl Actor {
     }
 
     /// `when_down` is fed first when nothing of the service runs and nobody had stopped it.
-    pub async fn run(mut self, when_down: Input, mut commands: mpsc::Receiver<Command>) {
+    pub async fn run(mut self, when_down: Input, mut commands: mpsc::Receiver<Box<Command>>) {
         self.open_output().await;
         for input in self.take_back(when_down).await {
             self.feed(input).await;
@@ -126,7 +137,7 @@ impl Actor {
         self.ask_for_warnings().await;
         let detached = loop {
             tokio::select! {
-                command = commands.recv() => match command {
+                command = commands.recv() => match command.map(|command| *command) {
                     Some(Command { order: Order::Detach, taken }) => break taken,
                     Some(Command { order, taken }) => {
                         self.obey(order).await;
@@ -135,7 +146,8 @@ impl Actor {
                     }
                     None => break None,
                 },
-                Some(found) = self.found.1.recv() => self.hear(found).await,
+                () = Run::ended(&mut self.run) => self.ended().await,
+                Some(found) = self.found.1.recv() => self.hear(*found).await,
                 () = timer::until(self.due) => self.timer().await,
             }
         };
@@ -236,7 +248,6 @@ impl Actor {
             return;
         }
         match found.news {
-            News::Ended => self.ended().await,
             News::Feed(input) => {
                 if input == Input::ProvedStopped {
                     self.run = None;
@@ -251,13 +262,8 @@ impl Actor {
     }
 
     fn watch(&mut self, run: Run) {
-        let (id, found) = (run.id.clone(), self.found.0.clone());
         self.tasks.readiness = None;
         self.tasks.proof = None;
-        self.tasks.exit = Some(Task::spawn(async move {
-            gone(&id).await;
-            tell(found, About::Process(id), News::Ended).await;
-        }));
         self.run = Some(run);
     }
 
