@@ -44,6 +44,9 @@ pub struct Entry {
     pub fifo: PathBuf,
     #[serde(default)]
     pub log_dir: PathBuf,
+    /// Where in the log this process began; noted when a line makes it ready.
+    #[serde(default)]
+    pub log_from: Option<String>,
     #[serde(default)]
     pub wanted: Wanted,
     /// This process was ready once.
@@ -131,6 +134,7 @@ impl Entry {
             spawned: steady_clock::now().wall,
             fifo: crate::fifo_of(home, &spec.name),
             log_dir: crate::log_dir_of(home, &spec.name),
+            log_from: None,
             wanted: Wanted::Up,
             ready: false,
             completed: None,
@@ -150,6 +154,7 @@ impl Entry {
             exe: spawned.exe.clone(),
             spawned: steady_clock::now().wall,
             wanted: if self.wanted == Wanted::Anew { Wanted::Up } else { self.wanted },
+            log_from: None,
             ready: false,
             completed: None,
             ..self.clone()
@@ -178,7 +183,7 @@ mod tests {
     const V2: &str = r#"{"version":2,"service":"brain","boot_id":"8f2c","process":{"pid":4711,"started":99},
         "group":4711,"run":3,"exe":"/usr/bin/brain","exe_file":{"inode":7,"bytes":9000,"modified":[1790000000,5]},
         "port":8000,"spawned":"2026-11-22T09:15:30Z","fifo":"/h/fifo/brain","log_dir":"/h/logs/brain",
-        "wanted":"down","ready":true,"completed":{"how":"code","value":0}}"#;
+        "log_from":"3:1200","wanted":"down","ready":true,"completed":{"how":"code","value":0}}"#;
 
     #[test]
     fn a_journal_of_version_1_is_understood_and_wants_its_service_up() {

@@ -68,6 +68,40 @@ async fn a_line_that_an_earlier_agent_saw_still_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_came_while_no_agent_lived_counts_and_an_older_one_does_not() {
+    let world = World::new();
+    let (gate, late) = (world.home().join("gate"), world.home().join("late"));
+    let line = "echo 'Uvicorn running on http://127.0.0.1:1'";
+    let spec = says(&world, &format!("{}; {line}; {}; {line}; exec sleep 600", when(&gate), when(&late)));
+    let starting = |state: &State| matches!(state, State::Starting { process: Some(_), .. });
+    // A first run that says it, and a second that does not yet.
+    let first = world.supervise(spec.clone());
+    wait_for(&first, "starting", starting).await;
+    std::fs::write(&gate, "").unwrap();
+    ready(&first).await;
+    std::fs::remove_file(&gate).unwrap();
+    first.restart().unwrap();
+    let one = first.lifecycle().process().unwrap().pid;
+    let again = |state: &State| matches!(state, State::Starting { process: Some(p), .. } if p.pid != one);
+    let pid = wait_for(&first, "starting again", again).await.process().unwrap().pid;
+    first.detach().await;
+    let second = world.supervise(spec.clone());
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(
+            !matches!(second.lifecycle().state, State::Ready { .. }),
+            "the line of the run before counted"
+        );
+    }
+    second.detach().await;
+    std::fs::write(&gate, "").unwrap();
+    wait_until("the line", || world.log().iter().filter(|line| line.starts_with("Uvicorn")).count() == 2);
+    let third = world.supervise(spec);
+    assert_eq!(ready(&third).await, pid);
+    third.stop_and_wait(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_asked_in_the_services_directory_and_environment_until_it_ends_well() {
     let world = World::new();
     let mut spec = world.quiet("exec sleep 600");

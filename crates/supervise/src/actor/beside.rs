@@ -34,6 +34,7 @@ impl Actor {
             cwd: self.spec.cwd.clone(),
             log_dir: self.attachment.dir.clone(),
             log: run.log.take(),
+            log_from: self.memory.entry.log_from.clone(),
             was_ready: run.was_ready,
         };
         self.tasks.readiness = Some(Task::spawn(async move {

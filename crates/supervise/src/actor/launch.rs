@@ -174,7 +174,8 @@ fn start_child(child: &Arc<Child>, journal: &Journal, entry: &Entry, log: Option
     };
     let entry = match process_info::boot_id() {
         Ok(boot) => {
-            let entry = entry.started(boot, &spawned);
+            let log_from = log.as_ref().map(LogWatch::position);
+            let entry = Entry { log_from, ..entry.started(boot, &spawned) };
             write(journal, &entry);
             entry
         }

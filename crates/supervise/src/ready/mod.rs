@@ -29,6 +29,8 @@ pub struct Question {
     pub log_dir: PathBuf,
     /// This run's output; `None` when it was not followed from the start.
     pub log: Option<LogWatch>,
+    /// Where in the log the run began, when an earlier agent noted it.
+    pub log_from: Option<String>,
     /// An earlier agent saw it ready.
     pub was_ready: bool,
 }
@@ -44,7 +46,9 @@ impl Question {
             // Neither can be seen a second time.
             Readiness::Log { .. } | Readiness::Delay { .. } if self.was_ready => {}
             Readiness::Delay { delay } => pause(*delay).await,
-            Readiness::Log { pattern } => log::until_line(pattern, self.log.take(), &self.log_dir).await,
+            Readiness::Log { pattern } => {
+                log::until_line(pattern, self.log.take(), &self.log_dir, self.log_from.as_deref()).await;
+            }
             Readiness::Command { .. } => {
                 let environment = spawn_blocking(environment).await.ok().flatten().unwrap_or_default();
                 self.until_an_answer(&environment).await;
