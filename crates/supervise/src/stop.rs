@@ -45,6 +45,17 @@ impl Group {
         }
     }
 
+    /// KILL to every member while the leader, a child of ours, is not reaped: until then nobody else can have the
+    /// number, and it needs no look at who has it.
+    pub fn kill_before_reaping(&self) -> io::Result<()> {
+        let Some(group) = pid_of(self.leader.pid) else { return Ok(()) };
+        match kill_process_group(group, Signal::KILL) {
+            // macOS refuses a group of zombies.
+            Ok(()) | Err(Errno::SRCH | Errno::PERM) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// The group's number, unless another process leads a group of that number now.
     fn number(&self) -> Option<Pid> {
         let recycled = process_info::look(self.leader.pid).is_some_and(|seen| seen.id != self.leader);

@@ -107,14 +107,17 @@ impl Actor {
     pub(super) async fn sweep(&mut self) {
         let Some(run) = self.run.take() else { return };
         let group = run.leads.then(|| Group::of(run.id.clone()));
-        if let Some(group) = &group
-            && let Err(e) = group.signal(Signal::KILL)
-        {
+        let killed = match (&group, &self.hands) {
+            (Some(group), Hands::Own(child)) if child.holds(&run.id) => {
+                let killed = group.kill_before_reaping();
+                child.reap();
+                killed
+            }
+            (Some(group), _) => group.signal(Signal::KILL),
+            (None, _) => Ok(()),
+        };
+        if let Err(e) = killed {
             tracing::error!(service = self.spec.name, pid = run.id.pid, "cannot kill its group: {e}");
-        }
-        if let Hands::Own(child) = &self.hands {
-            // Only now: until it is reaped nobody else can have the group's number.
-            child.reap();
         }
         if let Some(group) = group.filter(|group| !group.has_vanished()) {
             self.tell().await;

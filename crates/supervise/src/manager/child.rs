@@ -107,6 +107,11 @@ impl Child {
         self.held().environment.clone()
     }
 
+    /// Whether the process is a child of this agent, so that its pid stays its own until [`reap`](Self::reap).
+    pub(crate) fn holds(&self, process: &ProcessId) -> bool {
+        self.held().child.as_ref().is_some_and(|child| child.id() == process.pid)
+    }
+
     /// Lets the kernel forget a child that has ended: from then on its pid may be another's.
     pub(crate) fn reap(&self) {
         if let Some(child) = &mut self.held().child {

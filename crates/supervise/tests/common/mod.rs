@@ -128,8 +128,12 @@ impl World {
             let note: serde_json::Value = serde_json::from_slice(&note).ok()?;
             u32::try_from(note["pid"].as_u64()?).ok()
         };
-        wait_until("a sink", || note().is_some());
-        note().unwrap()
+        let mut found = None;
+        wait_until("a sink", || {
+            found = note();
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// Who answers on the port; the pid in the answer.
