@@ -46,8 +46,16 @@ pub enum Begin {
 
 /// A client's side of it. The thread ends when this goes.
 pub struct Following {
-    pub news: mpsc::Receiver<News>,
+    /// Goes first: a follower that is stopped must find nobody left to tell.
+    news: mpsc::Receiver<News>,
     _stopper: Stopper,
+}
+
+impl Following {
+    /// `None` when the log cannot be followed any more.
+    pub async fn next(&mut self) -> Option<News> {
+        self.news.recv().await
+    }
 }
 
 /// Follows the log in `dir`. Needs a tokio runtime.
@@ -197,7 +205,7 @@ mod tests {
     async fn lines(following: &mut Following, count: usize) -> (Vec<String>, Option<Position>) {
         let (mut seen, mut at) = (Vec::new(), None);
         while seen.len() < count {
-            let news = tokio::time::timeout(LIMIT, following.news.recv()).await.expect("lines in time");
+            let news = tokio::time::timeout(LIMIT, following.next()).await.expect("lines in time");
             let Some(News::Lines { lines, position }) = news else { panic!("{news:?} after {seen:?}") };
             seen.extend(lines);
             at = position;
@@ -254,7 +262,7 @@ mod tests {
         let (mut sent, mut left_out, mut last) = (0, 0, String::new());
         while sent + left_out < LINES as u64 || !last.ends_with("the end") {
             append(dir.path(), "the end\n");
-            let news = tokio::time::timeout(LIMIT, news.news.recv()).await.unwrap().unwrap();
+            let news = tokio::time::timeout(LIMIT, news.next()).await.unwrap().unwrap();
             match news {
                 News::Lines { lines, .. } => {
                     last = lines.last().cloned().unwrap_or_default();

@@ -70,7 +70,7 @@ pub async fn stream(
     let mut following =
         log_stream::open(&dir, wanted, begin).await.map_err(|e| Refusal::busy(e.to_string()))?;
     let stream = async_stream::stream! {
-        while let Some(news) = following.news.recv().await {
+        while let Some(news) = following.next().await {
             match event(news) {
                 Ok(event) => yield Ok(event),
                 Err(e) => tracing::error!("log lines could not be written as JSON: {e}"),

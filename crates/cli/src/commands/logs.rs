@@ -56,7 +56,9 @@ pub async fn show(home: &Path, client: &Client, wanted: args::Logs, json: bool) 
                     style::json(&LogTail { service, lines })?;
                 }
             } else {
-                merged(read).iter().for_each(|(name, line)| printer.line(name, line));
+                for (name, line) in merged(read) {
+                    printer.line(&name, &line);
+                }
             }
         }
     }
@@ -163,7 +165,9 @@ async fn follow(
         }
         Source::Files(files) => {
             let (history, followers) = begin(&files)?;
-            merged(history).iter().for_each(|(name, line)| printer.line(name, line));
+            for (name, line) in merged(history) {
+                printer.line(&name, &line);
+            }
             for (name, follower) in followers {
                 let (sender, grep) = (sender.clone(), files.query.grep.clone());
                 std::thread::spawn(move || read_on(&name, follower, grep.as_ref(), &sender));

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use steady_client::Client;
+use steady_model::check::Status;
 use steady_model::job::Outcome;
 use steady_model::snapshot::{ServiceStatus, ServiceView, Snapshot};
 
@@ -13,25 +14,43 @@ use crate::style;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub async fn restart(client: &Client, names: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
+    let all = names.is_empty();
     let before = chosen(client, names).await?;
-    for service in &before {
-        client.restart(&service.name).await?;
+    if all {
+        client.restart_all().await?;
+    } else {
+        for service in &before {
+            client.restart(&service.name).await?;
+        }
     }
-    settle(client, &before, json, |was, is| is.state == ServiceStatus::Ready && is.pid != was.pid).await
+    settle(client, &before, json, |was, is| {
+        (is.state == ServiceStatus::Ready && is.pid != was.pid) || has_done_its_work(is)
+    })
+    .await
 }
 
 pub async fn start(client: &Client, names: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
+    let all = names.is_empty();
     let before = chosen(client, names).await?;
-    for service in &before {
-        client.start(&service.name).await?;
+    if all {
+        client.start_all().await?;
+    } else {
+        for service in &before {
+            client.start(&service.name).await?;
+        }
     }
-    settle(client, &before, json, |_, is| is.state == ServiceStatus::Ready).await
+    settle(client, &before, json, |_, is| is.state == ServiceStatus::Ready || has_done_its_work(is)).await
 }
 
 pub async fn stop(client: &Client, names: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
+    let all = names.is_empty();
     let before = chosen(client, names).await?;
-    for service in before.iter().rev() {
-        client.stop(&service.name).await?;
+    if all {
+        client.stop_all().await?;
+    } else {
+        for service in before.iter().rev() {
+            client.stop(&service.name).await?;
+        }
     }
     settle(client, &before, json, |_, is| is.state == ServiceStatus::Stopped).await
 }
@@ -50,6 +69,11 @@ async fn chosen(client: &Client, names: Vec<String>) -> anyhow::Result<Vec<Servi
             })
         })
         .collect()
+}
+
+/// A one-shot that is stopped and well.
+fn has_done_its_work(service: &ServiceView) -> bool {
+    service.state == ServiceStatus::Stopped && service.status == Status::Pass
 }
 
 /// States in which waiting longer brings nothing.
