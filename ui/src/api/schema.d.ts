@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/agent/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read the configuration again and apply what changed; with `dry_run`, only say what would. */
+        post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agent/shutdown": {
         parameters: {
             query?: never;
@@ -73,6 +90,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/crashes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All crash reports, of services and of Steady's own programs, newest first. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/crashes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One crash report: cause, command, environment without secrets, the end of the log. */
+        get: operations["show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -124,6 +175,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services/{command}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start, stop or restart all services: started after what they need, stopped before it. */
+        post: operations["command_all"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/services/{name}/logs": {
         parameters: {
             query?: never;
@@ -131,8 +199,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The end of a service's log, oldest line first. */
-        get: operations["logs"];
+        /** Lines of a service's log, oldest first: the newest that the query allows, across rotated and compressed files. */
+        get: operations["read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{name}/logs/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A service's log as it is written, after the lines that the query asks for. A reconnect with `Last-Event-ID`
+         *     goes on where it was. A client that does not keep up gets a `gap` in place of what it missed.
+         */
+        get: operations["stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -150,7 +238,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Start, stop or restart a service. */
+        /** Start, stop or restart a service. A start begins with what the service needs. */
         post: operations["command"];
         delete?: never;
         options?: never;
@@ -216,7 +304,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Are all services ready? */
+        /** Are all services ready? A one-shot that has done its work is. */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -259,6 +347,15 @@ export interface components {
             points: components["schemas"]["RestorePoint"][];
             status: components["schemas"]["Status"];
         };
+        Change: {
+            consequence: components["schemas"]["Consequence"];
+            name?: string | null;
+            /** @description `service`, `check`, `job`, `logfile`, `backup` or `agent`. */
+            section: string;
+            what: components["schemas"]["Changed"];
+        };
+        /** @enum {string} */
+        Changed: "added" | "removed" | "changed";
         CheckView: {
             evidence: string;
             /** @description `http`, `path`, `disk`, `marker`. */
@@ -272,6 +369,93 @@ export interface components {
             status: components["schemas"]["Status"];
             /** Format: int64 */
             took_ms: number;
+        };
+        /**
+         * @description What a change does to what runs.
+         * @enum {string}
+         */
+        Consequence: "at_once" | "starts" | "stops" | "restarts" | "agent_restart";
+        CrashReport: {
+            at: components["schemas"]["WallTime"];
+            /** @description Of a panic of Steady's own. */
+            backtrace?: string | null;
+            /** @description The end with its meaning: `signal 11 (SIGSEGV): it touched memory that is not its own`. */
+            cause: string;
+            command: string[];
+            cwd?: string | null;
+            end?: components["schemas"]["End"] | null;
+            /** @description Values that are secret, or look like it, are [`REDACTED`]. */
+            env: {
+                [key: string]: string;
+            };
+            id: string;
+            /** @description The end of its log, oldest line first. */
+            log: string[];
+            /** Format: int32 */
+            pid?: number | null;
+            /** @description The Steady that wrote it. */
+            steady: string;
+            /**
+             * Format: int32
+             * @description Unexpected ends in a row, this one included.
+             */
+            streak: number;
+            subject: components["schemas"]["CrashSubject"];
+            /**
+             * Format: int64
+             * @description From its start to its end, wall time, milliseconds.
+             */
+            uptime_ms?: number | null;
+            /** Format: int32 */
+            version: number;
+        };
+        CrashSubject: {
+            /** @enum {string} */
+            kind: "service";
+            name: string;
+        } | {
+            /** @enum {string} */
+            kind: "agent";
+        } | {
+            /** @enum {string} */
+            kind: "sink";
+        } | {
+            /** @enum {string} */
+            kind: "engine";
+        } | {
+            /** @enum {string} */
+            kind: "app";
+        };
+        /** @description A report in a list. */
+        CrashSummary: {
+            at: components["schemas"]["WallTime"];
+            cause: string;
+            id: string;
+            subject: components["schemas"]["CrashSubject"];
+        };
+        /** @description Why a run ended without anybody asking for it. */
+        End: {
+            detail: components["schemas"]["Exit"];
+            /** @enum {string} */
+            why: "exited";
+        } | {
+            /** @description Ended by us, for what its liveness check saw: `3 failed checks in a row (no answer in 3 s)`. */
+            detail: string;
+            /** @enum {string} */
+            why: "unresponsive";
+        } | {
+            /** @description Ended by us, for what it took: `1.2 GB of memory, its limit is 1.0 GB`. */
+            detail: string;
+            /** @enum {string} */
+            why: "memory";
+        } | {
+            /** @description It left its process to this one and ended: nobody could tell how that one fares. */
+            detail: {
+                /** Format: int32 */
+                pid: number;
+            };
+            /** @enum {string} */
+            why: "background";
         };
         /** @description How a process ended. */
         Exit: {
@@ -306,6 +490,11 @@ export interface components {
             status: string;
             tick: components["schemas"]["WallTime"];
             version: string;
+        };
+        /** @description `event: lines` of a followed log; its id is where a reconnect goes on. */
+        LogLines: {
+            /** @description Oldest first. */
+            lines: string[];
         };
         /** @description The end of a service's log. */
         LogTail: {
@@ -366,6 +555,8 @@ export interface components {
         /** @description Who LISTENs on a port that a service needs. */
         PortOwner: {
             command?: string | null;
+            /** @description It is of this service, from an earlier run. */
+            ours?: boolean;
             /**
              * Format: int32
              * @description `None` when the owner belongs to another user and the system does not tell.
@@ -389,6 +580,12 @@ export interface components {
             since?: components["schemas"]["WallTime"] | null;
             status: components["schemas"]["Status"];
             subject: components["schemas"]["Subject"];
+        };
+        /** @description What a reload of the configuration does, or would do. */
+        ReloadPlan: {
+            /** @description `false` for a dry run. */
+            applied: boolean;
+            changes: components["schemas"]["Change"][];
         };
         /** @description How a finished restore ended. */
         RestoreOutcome: {
@@ -482,6 +679,9 @@ export interface components {
             since?: components["schemas"]["WallTime"] | null;
             state: components["schemas"]["ServiceStatus"];
             status: components["schemas"]["Status"];
+            usage?: components["schemas"]["Usage"] | null;
+            /** @description What is wrong with its definition although it may run. */
+            warning?: string | null;
         };
         /** @enum {string} */
         Severity: "critical" | "warning";
@@ -494,6 +694,8 @@ export interface components {
             at: components["schemas"]["WallTime"];
             backup: components["schemas"]["BackupView"];
             checks: components["schemas"]["CheckView"][];
+            /** @description The newest crash reports, newest first, a handful. */
+            crashes?: components["schemas"]["CrashSummary"][];
             jobs: components["schemas"]["JobView"][];
             services: components["schemas"]["ServiceView"][];
             verdict: components["schemas"]["Verdict"];
@@ -541,6 +743,28 @@ export interface components {
             rows: number;
             table: string;
         };
+        /** @description One sample of a whole process group. */
+        Usage: {
+            at: components["schemas"]["WallTime"];
+            /**
+             * Format: int64
+             * @description CPU time of the processes that live, and of those of their children that have ended (Linux), milliseconds.
+             */
+            cpu_ms: number;
+            /**
+             * Format: int32
+             * @description Thousandths of one core since the sample before; `None` with the first.
+             */
+            cpu_permille?: number | null;
+            /**
+             * Format: int64
+             * @description Memory that would come back if it ended, bytes: private and its share of what is shared, in memory and in
+             *     swap (Linux), the footprint (macOS).
+             */
+            memory_bytes: number;
+            /** Format: int32 */
+            processes: number;
+        };
         /** @description Worst-of all that was observed. */
         Verdict: {
             /** @description What a person asked for and is under way, e.g. `restoring`. Drawn as the busy arc. */
@@ -565,6 +789,36 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    reload: {
+        parameters: {
+            query?: {
+                /** @description change nothing */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReloadPlan"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     shutdown: {
         parameters: {
             query?: never;
@@ -700,9 +954,60 @@ export interface operations {
             };
         };
     };
-    events: {
+    list: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CrashSummary"][];
+                };
+            };
+        };
+    };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CrashReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events: {
+        parameters: {
+            query?: {
+                /** @description `false`: this client shows no figures of processes, and they need not be sampled often for it. */
+                figures?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -784,11 +1089,44 @@ export interface operations {
             };
         };
     };
-    logs: {
+    command_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                command: "start" | "stop" | "restart";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read: {
         parameters: {
             query?: {
-                /** @description 200 unless told, at most 10000 */
+                /** @description At most this many, the newest: 200 unless told, at most 10000. */
                 lines?: number;
+                /** @description Not older than this: `10m`, `06:10`, `2026-11-23T06:00`; local time unless it has an offset. */
+                since?: string;
+                /** @description Only lines that match this regular expression. */
+                grep?: string;
             };
             header?: never;
             path: {
@@ -806,7 +1144,68 @@ export interface operations {
                     "application/json": components["schemas"]["LogTail"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream: {
+        parameters: {
+            query?: {
+                /** @description At most this many, the newest: 200 unless told, at most 10000. */
+                lines?: number;
+                /** @description Not older than this: `10m`, `06:10`, `2026-11-23T06:00`; local time unless it has an offset. */
+                since?: string;
+                /** @description Only lines that match this regular expression. */
+                grep?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events `lines` (data: LogLines) and `gap` (data: LogGap) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LogLines"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
