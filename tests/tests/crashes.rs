@@ -6,6 +6,7 @@ use std::process::Command;
 
 use steady_client::ClientError;
 use steady_e2e::{Stack, kill9};
+use steady_model::api::LogQuery;
 use steady_model::crash::{CrashSubject, REDACTED};
 use steady_model::snapshot::ServiceStatus;
 
@@ -24,7 +25,7 @@ async fn a_service_that_died_leaves_a_report_with_cause_last_words_and_no_secret
     let written = async {
         while !stack
             .client()
-            .logs("fragile", &Default::default())
+            .logs("fragile", &LogQuery::default())
             .await
             .unwrap()
             .lines
