@@ -7,6 +7,7 @@ use steady_model::crash::CrashSummary;
 use steady_model::job::Activity;
 use steady_model::snapshot::CheckView;
 use steady_model::usage::Usage;
+use steady_power::Awake;
 use steady_supervise::ServiceEvent;
 use steady_sync::SyncEvent;
 use tokio::sync::mpsc;
@@ -26,6 +27,8 @@ pub enum Notice {
     Logs(Vec<CheckView>),
     /// The machine woke.
     Woke,
+    /// Whether it is kept from going to sleep.
+    Awake(Awake),
 }
 
 /// Where owners tell; kept for those that come with a new configuration.

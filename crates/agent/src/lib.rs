@@ -16,6 +16,7 @@ mod log_stream;
 mod log_watch;
 mod operations;
 mod owners;
+mod power;
 mod registry;
 mod reload;
 mod run;

@@ -20,6 +20,7 @@ use crate::home::Home;
 use crate::liveness::LivenessWatch;
 use crate::log_watch;
 use crate::operations::{self, OperationsHandle, Wiring};
+use crate::power;
 use crate::registry::Registry;
 use crate::service_control::ServiceControl;
 use crate::stack::Stack;
@@ -49,6 +50,8 @@ pub struct Owners {
     pub crashes: CrashesHandle,
     pub lookers: Lookers,
     liveness: LivenessWatch,
+    /// Who wants the machine awake.
+    wakeful: watch::Sender<BTreeSet<String>>,
     sink_keeper: AbortHandle,
 }
 
@@ -94,7 +97,9 @@ impl Owners {
         log_watch::start(deps.sink.clone(), config_sender.subscribe(), ears.notices.clone());
         let lookers = Lookers::default();
         figures::start(services.clone(), config_sender.subscribe(), &lookers, ears.notices.clone());
+        tokio::spawn(power::tell_wakes(ears.notices.clone()));
         Ok(Self {
+            wakeful: power::keep_awake(ears.notices.clone()),
             stack,
             jobs,
             operations,
@@ -120,6 +125,7 @@ impl Owners {
                     }
                 }
                 self.stack.changed(&name);
+                self.keep_awake_for(&name);
             }
             ServiceEvent::Crashed { name, crash } => {
                 tracing::warn!(service = name, pid = crash.pid, "{}", steady_model::words::end(&crash.end));
@@ -157,7 +163,19 @@ impl Owners {
                 self.liveness.woke(steady_clock::now(), settle);
                 self.checks.probe_all();
             }
+            Notice::Awake(awake) => world.kept_awake(&awake),
         }
+    }
+
+    fn keep_awake_for(&self, name: &str) {
+        let config = self.config.borrow();
+        let wants = config.services.iter().any(|s| s.name == name && s.keep_awake);
+        let up = wants && self.services.get(name).is_some_and(|handle| handle.lifecycle().is_up());
+        self.wakeful.send_if_modified(
+            |names| {
+                if up { names.insert(name.to_owned()) } else { names.remove(name) }
+            },
+        );
     }
 
     /// How all of it ends, whichever way, without a hold on what the loop goes on using.

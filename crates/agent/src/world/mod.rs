@@ -18,6 +18,7 @@ use steady_model::snapshot::{AgentInfo, BackupView, CheckView, JobView, ServiceV
 use steady_model::time::{Now, WallTime};
 use steady_model::usage::Usage;
 use steady_model::verdict::{self, CheckFact, Reason, Subject, Verdict};
+use steady_power::Awake;
 
 /// Ages in sentences are told anew this often.
 const AGES: Duration = Duration::from_secs(60);
@@ -65,6 +66,8 @@ pub struct World {
     usage: BTreeMap<String, Usage>,
     /// What is wrong with definitions of services.
     warnings: BTreeMap<String, String>,
+    /// Why the machine may go to sleep although services want it awake.
+    sleepy: Option<String>,
     /// What the logs themselves give cause to say.
     log_checks: Vec<CheckView>,
     /// Newest first.
@@ -81,6 +84,7 @@ impl World {
             backup: BackupFacts::default(),
             usage: BTreeMap::new(),
             warnings: BTreeMap::new(),
+            sleepy: None,
             log_checks: Vec::new(),
             crashes: Vec::new(),
             version: 0,
@@ -130,6 +134,13 @@ impl World {
         match warning {
             Some(warning) => self.warnings.insert(service.to_owned(), warning),
             None => self.warnings.remove(service),
+        };
+    }
+
+    pub fn kept_awake(&mut self, awake: &Awake) {
+        self.sleepy = match awake {
+            Awake::Free | Awake::Held => None,
+            Awake::Refused(why) => Some(format!("the machine may go to sleep: {why}")),
         };
     }
 
@@ -218,7 +229,8 @@ impl World {
             *next = changes_in.map_or(*next, |left| left.min(*next));
             let mut view = project::service::view(&spec.name, spec.port, life, reason.as_ref(), now);
             view.usage = self.usage.get(&spec.name).filter(|_| view.pid.is_some()).cloned();
-            view.warning = self.warnings.get(&spec.name).cloned();
+            view.warning =
+                self.warnings.get(&spec.name).or(self.sleepy.as_ref().filter(|_| spec.keep_awake)).cloned();
             if let (Some(warning), None) = (&view.warning, &reason) {
                 view.status = Status::Warn;
                 reasons.push(Reason {
@@ -226,7 +238,7 @@ impl World {
                     subject: Subject::Service(spec.name.clone()),
                     sentence: format!("{}: {warning}", spec.name),
                     since: None,
-                    action: "Mend its definition".to_owned(),
+                    action: "Mend that, or change its section in steady.toml".to_owned(),
                 });
             }
             views.push(view);
