@@ -132,6 +132,7 @@ async fn an_agent_killed_200_times_keeps_one_copy_of_each_service_and_every_line
             assert!(stranger.try_wait().unwrap().is_none(), "a stranger was killed");
         }
     }
+    calm(&stack).await;
     stack.up();
     stack.until("both run", |s| ready(s, "brain").is_some() && ready(s, "counter").is_some()).await;
     let lines = no_line_is_lost_or_doubled(&stack);
@@ -145,12 +146,15 @@ async fn an_agent_killed_200_times_keeps_one_copy_of_each_service_and_every_line
 /// Nothing strikes: what was asked for holds, also after one more kill. Leaves no agent.
 async fn calm(stack: &Stack) -> u32 {
     stack.up();
+    // The last order may have been a stop.
+    assert!(stack.steady(&["start"]).status.success());
     let up = stack.until("both run", |s| ready(s, "brain").is_some() && ready(s, "counter").is_some()).await;
     no_line_is_lost_or_doubled(stack);
     assert!(stack.steady(&["stop", "counter"]).status.success());
     kill9(up.agent.pid);
     stack.up();
-    let back = stack.until("brain is taken back", |s| ready(s, "brain").is_some()).await;
+    let looked_at = |s: &Snapshot| s.services.iter().all(|v| v.state != ServiceStatus::Unknown);
+    let back = stack.until("brain is taken back", |s| ready(s, "brain").is_some() && looked_at(s)).await;
     assert_eq!(ready(&back, "brain"), ready(&up, "brain"), "what ran was not left alone");
     let counter = back.services.iter().find(|s| s.name == "counter").unwrap();
     assert_eq!((counter.state, counter.pid), (ServiceStatus::Stopped, None), "{}", counter.detail);
