@@ -30,15 +30,10 @@ pub fn find(entry: Option<&Entry>, mark: &Mark, census: &Census) -> Earlier {
 }
 
 fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
-    let Some(process) = &entry.process else { return Earlier::Nothing };
-    if !process_info::boot_id().is_ok_and(|boot| boot == entry.boot_id) {
+    let Some(process) = entry.process.as_ref().filter(|_| of_this_boot(entry)) else {
         return Earlier::Nothing;
-    }
-    if let Some(seen) = process_info::look(process.pid)
-        && seen.id == *process
-        && seen.alive
-        && seen.group == seen.id.pid
-    {
+    };
+    if let Some(seen) = leader_of(entry) {
         return Earlier::Running { process: seen, unwritten: None };
     }
     let group = Group::of(process.clone());
@@ -55,6 +50,17 @@ fn from_journal(entry: &Entry, mark: &Mark) -> Earlier {
         }
         Err(_) => Earlier::Nothing,
     }
+}
+
+/// The process of an entry, if it lives.
+pub fn leader_of(entry: &Entry) -> Option<Seen> {
+    let process = entry.process.as_ref().filter(|_| of_this_boot(entry))?;
+    let seen = process_info::look(process.pid)?;
+    (seen.id == *process && seen.alive && seen.group == seen.id.pid).then_some(seen)
+}
+
+fn of_this_boot(entry: &Entry) -> bool {
+    process_info::boot_id().is_ok_and(|boot| boot == entry.boot_id)
 }
 
 /// The child of an agent that was killed between the spawn and the journal, and its run.

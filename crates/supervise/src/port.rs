@@ -75,6 +75,10 @@ pub async fn until_free(owner: &PortOwner) {
     let port = owner.port;
     loop {
         let known = owner.pid.and_then(process_info::look).filter(|seen| seen.alive);
+        // Looked at in this order, an owner that ended before it could be watched is not waited for.
+        if spawn_blocking(move || listeners(port)).await.is_ok_and(|found| found == Listeners::Nobody) {
+            return;
+        }
         let ended = async {
             match known {
                 Some(seen) => gone(&seen.id).await,
@@ -84,9 +88,6 @@ pub async fn until_free(owner: &PortOwner) {
         tokio::select! {
             () = ended => {}
             () = pause(LOOK_AGAIN) => {}
-        }
-        if spawn_blocking(move || listeners(port)).await.is_ok_and(|found| found == Listeners::Nobody) {
-            return;
         }
     }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{SOON, World, group_of, is_alive, kill, ready, wait_until};
-use steady_model::config::Readiness;
+use steady_model::config::{Manager, Readiness, Service};
 use steady_model::process::Exit;
 use steady_model::service::End;
 
@@ -192,4 +192,19 @@ fn an_agent_killed_at_any_moment_of_any_order_leaves_one_copy_or_none() {
     host.kill();
     world.host(&spec).wait_for("Stopped");
     assert_eq!(world.marked(), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_given_to_another_manager_does_not_run_on_beside_it() {
+    let world = World::new();
+    let spec = world.quiet("exec sleep 600");
+    let first = world.supervise(spec.clone());
+    let pid = ready(&first).await;
+    first.detach().await;
+    // Wherever this runs, no launchd knows this job.
+    let unit = Some("com.example.steady-test.no-such-job".to_owned());
+    let second = world.supervise(Service { manager: Manager::Launchd { unit }, ..spec });
+    wait_until("the former child is gone", || !is_alive(pid));
+    assert_eq!(world.marked(), [0; 0]);
+    second.stop_and_wait(SOON).await.unwrap();
 }

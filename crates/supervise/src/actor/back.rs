@@ -1,6 +1,8 @@
 //! What an earlier agent left, and what a person had wanted of it.
 
-use steady_model::config::Manager;
+use std::sync::Arc;
+
+use steady_model::config;
 use steady_model::process::ProcessId;
 use steady_model::service::{Input, State, StopReason};
 use steady_model::time::WallTime;
@@ -11,8 +13,9 @@ use super::memory::write;
 use super::{Actor, Run};
 use crate::adopt::Earlier;
 use crate::journal::Wanted;
-use crate::manager::Spawned;
-use crate::process_info;
+use crate::manager::{Child, Manager, Spawned};
+use crate::stop::{Group, signal_of};
+use crate::{adopt, process_info};
 
 impl Actor {
     /// Takes the service back, or ends what is left of it; says what to feed first. `when_down` is for what does
@@ -59,66 +62,83 @@ impl Actor {
 
     async fn find(&mut self) -> Option<ProcessId> {
         match self.hands.clone() {
-            Hands::Own(child) => {
-                let (census, entry) = (self.census.clone(), self.memory.entry.clone());
-                let (journal, service) = (self.memory.journal.clone(), self.spec.name.clone());
-                let found = spawn_blocking(move || match child.take_back(Some(&entry), &census) {
-                    Earlier::Running { process, unwritten: Some(run) } => {
-                        let exe = process_info::argv(process.id.pid).and_then(|argv| argv.into_iter().next());
-                        let spawned = Spawned { id: process.id, run, exe: exe.unwrap_or_default().into() };
-                        let boot = process_info::boot_id().unwrap_or_default();
-                        let entry = crate::journal::Entry { service, ..entry.started(boot, &spawned) };
-                        write(&journal, &entry);
-                        (Some((spawned.id, entry)), None)
-                    }
-                    Earlier::Running { process, unwritten: None } => (Some((process.id, entry)), None),
-                    Earlier::Orphans(group) => (None, Some(group)),
-                    Earlier::Nothing => (None, None),
-                });
-                let (running, orphans) = found.await.ok()?;
-                if let Some(group) = orphans {
-                    tracing::warn!(
-                        service = self.spec.name,
-                        ?group,
-                        "its leader is dead, ending what it left"
-                    );
-                    group.sweep().await;
-                }
-                let (id, entry) = running?;
-                let (run, since) = (entry.run, entry.spawned);
-                self.memory.entry = entry;
-                self.take_up(id.clone(), run, Some(since), true);
+            Hands::Own(child) => self.find_child(child).await,
+            Hands::Other(manager) => self.find_under(manager).await,
+        }
+    }
+
+    async fn find_child(&mut self, child: Arc<Child>) -> Option<ProcessId> {
+        let (census, entry) = (self.census.clone(), self.memory.entry.clone());
+        let (journal, service) = (self.memory.journal.clone(), self.spec.name.clone());
+        let found = spawn_blocking(move || match child.take_back(Some(&entry), &census) {
+            Earlier::Running { process, unwritten: Some(run) } => {
+                let exe = process_info::argv(process.id.pid).and_then(|argv| argv.into_iter().next());
+                let spawned = Spawned { id: process.id, run, exe: exe.unwrap_or_default().into() };
+                let boot = process_info::boot_id().unwrap_or_default();
+                let entry = crate::journal::Entry { service, ..entry.started(boot, &spawned) };
+                write(&journal, &entry);
+                (Some((spawned.id, entry)), None)
+            }
+            Earlier::Running { process, unwritten: None } => (Some((process.id, entry)), None),
+            Earlier::Orphans(group) => (None, Some(group)),
+            Earlier::Nothing => (None, None),
+        });
+        let (running, orphans) = found.await.ok()?;
+        if let Some(group) = orphans {
+            tracing::warn!(service = self.spec.name, ?group, "its leader is dead, ending what it left");
+            group.sweep().await;
+        }
+        let (id, entry) = running?;
+        let (run, since) = (entry.run, entry.spawned);
+        self.memory.entry = entry;
+        self.take_up(id.clone(), run, Some(since), true);
+        Some(id)
+    }
+
+    async fn find_under(&mut self, manager: Arc<dyn Manager>) -> Option<ProcessId> {
+        let entry = self.memory.entry.clone();
+        let found = spawn_blocking(move || {
+            let found = manager.find();
+            let left = adopt::leader_of(&entry);
+            let seen = found.as_ref().ok().and_then(Option::as_ref).map(|id| {
+                let leads = process_info::look(id.pid).is_some_and(|seen| seen.group == id.pid);
+                (leads, process_info::since(id.pid))
+            });
+            (found, seen, left)
+        });
+        let (found, seen, left) = found.await.ok()?;
+        if let Some(left) = left.filter(|left| !matches!(&found, Ok(Some(id)) if *id == left.id)) {
+            self.end_former_child(left.id).await;
+        }
+        match found {
+            Ok(Some(id)) => {
+                let (leads, since) = seen.unwrap_or_default();
+                self.take_up(id.clone(), 0, since, leads);
                 Some(id)
             }
-            Hands::Other(manager) => {
-                let found = spawn_blocking(move || {
-                    let found = manager.find();
-                    let seen = found.as_ref().ok().and_then(Option::as_ref).map(|id| {
-                        let leads = process_info::look(id.pid).is_some_and(|seen| seen.group == id.pid);
-                        (leads, process_info::since(id.pid))
-                    });
-                    (found, seen)
-                });
-                let (found, seen) = found.await.ok()?;
-                match found {
-                    Ok(Some(id)) => {
-                        let (leads, since) = seen.unwrap_or_default();
-                        self.take_up(id.clone(), 0, since, leads);
-                        Some(id)
-                    }
-                    Ok(None) => None,
-                    Err(e) => {
-                        self.warn(Some(e.to_string()));
-                        None
-                    }
-                }
+            Ok(None) => None,
+            Err(e) => {
+                self.warn(Some(e.to_string()));
+                None
             }
+        }
+    }
+
+    /// It ran under Steady itself before the configuration gave it to another manager: one copy is enough.
+    async fn end_former_child(&mut self, id: ProcessId) {
+        tracing::warn!(service = self.spec.name, pid = id.pid, "ending it, another manager is to run it now");
+        let group = Group::of(id);
+        if let Err(e) = group.signal(signal_of(self.spec.stop_signal)) {
+            tracing::error!(service = self.spec.name, "cannot signal its group: {e}");
+        }
+        if tokio::time::timeout(self.spec.stop_grace, group.empty()).await.is_err() {
+            group.sweep().await;
         }
     }
 
     /// A process that somebody else had started is this service's now.
     fn take_up(&mut self, id: ProcessId, number: u64, started: Option<WallTime>, leads: bool) {
-        let was_ready = self.memory.entry.ready && self.spec.manager == Manager::Child;
+        let was_ready = self.memory.entry.ready && self.spec.manager == config::Manager::Child;
         self.watch(Run { number, started, leads, was_ready, ..Run::new(id) });
     }
 }
