@@ -71,3 +71,45 @@ impl LivenessWatch {
         verdicts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use steady_model::config::{self, Roots};
+    use steady_model::process::ProcessId;
+    use steady_model::time::WallTime;
+
+    use super::*;
+
+    const CONFIG: &str = "version = 1\n[service.api]\ncommand = [\"api\"]\n\
+        liveness = { check = \"health\", failures = 2 }\n\
+        [check.health]\nkind = \"http\"\nurl = \"http://x\"\n";
+
+    fn at(second: u64) -> Now {
+        let wall = WallTime("2026-11-22T10:00:00Z".parse().unwrap()).after(Duration::from_secs(second));
+        Now { awake: AwakeInstant::since_boot(Duration::from_secs(second)), wall }
+    }
+
+    #[test]
+    fn a_wake_forgets_what_was_counted_and_gives_time_to_settle() {
+        let roots = Roots { base: "/".as_ref(), user_home: None };
+        let config = config::parse(CONFIG, "steady.toml".as_ref(), roots).unwrap();
+        let process = ProcessId { pid: 1, started: 1 };
+        let life = Lifecycle { state: State::Ready { process, since: at(0) }, ..Lifecycle::default() };
+        let mut watch = LivenessWatch::default();
+        let restarts = |second, watch: &mut LivenessWatch| {
+            let (took, measure) = (Duration::ZERO, None);
+            let evidence = "no answer in 3 s".to_owned();
+            let seen =
+                Observation { status: Status::Fail, evidence, fact: false, at: at(second), took, measure };
+            watch.observed(&config, "health", &seen, |_| Some(&life), |_| false)
+        };
+        assert_eq!(restarts(100, &mut watch), []);
+        watch.woke(at(101), config.wake_settle);
+        for second in 102..131 {
+            assert_eq!(restarts(second, &mut watch), [], "at {second} s");
+        }
+        assert_eq!(restarts(131, &mut watch), []);
+        let verdicts = restarts(132, &mut watch);
+        assert_eq!(verdicts[0].reason, "2 failed checks in a row (no answer in 3 s)");
+    }
+}

@@ -241,7 +241,7 @@ mod tests {
 
     /// The channel holds 2 MB; what a client does not take within the patience is counted, not kept.
     #[tokio::test]
-    async fn a_client_that_does_not_read_gets_a_gap_with_the_exact_count() {
+    async fn a_client_that_does_not_read_gets_a_counted_gap_and_not_all_of_memory() {
         const LINES: usize = 4000;
         let dir = tempfile::tempdir().unwrap();
         append(dir.path(), "first\n");

@@ -1,0 +1,146 @@
+//! What is known, judged: rows of the snapshot and the reasons that they give.
+
+use std::time::Duration;
+
+use steady_model::backup;
+use steady_model::check::Status;
+use steady_model::project;
+use steady_model::service::{AfterStop, State};
+use steady_model::snapshot::{BackupView, CheckView, JobView, ServiceView};
+use steady_model::time::Now;
+use steady_model::verdict::{self, CheckFact, Reason, Subject, Verdict};
+
+use super::{World, view};
+
+impl World {
+    pub(super) fn judge_services(
+        &self,
+        now: Now,
+        reasons: &mut Vec<Reason>,
+        next: &mut Duration,
+    ) -> Vec<ServiceView> {
+        let mut views = Vec::new();
+        for spec in &self.config.services {
+            let Some(life) = self.services.get(&spec.name) else { continue };
+            let (reason, changes_in) = verdict::judge_service(&spec.name, life, now);
+            *next = changes_in.map_or(*next, |left| left.min(*next));
+            let mut view = project::service::view(&spec.name, spec.port, life, reason.as_ref(), now);
+            view.usage = self.usage.get(&spec.name).filter(|_| view.pid.is_some()).cloned();
+            view.warning =
+                self.warnings.get(&spec.name).or(self.sleepy.as_ref().filter(|_| spec.keep_awake)).cloned();
+            if let (Some(warning), None) = (&view.warning, &reason) {
+                view.status = Status::Warn;
+                reasons.push(Reason {
+                    status: Status::Warn,
+                    subject: Subject::Service(spec.name.clone()),
+                    sentence: format!("{}: {warning}", spec.name),
+                    since: None,
+                    action: "Mend that, or change its section in steady.toml".to_owned(),
+                });
+            }
+            views.push(view);
+            reasons.extend(reason);
+        }
+        views
+    }
+
+    pub(super) fn judge_checks(&self, reasons: &mut Vec<Reason>) -> Vec<CheckView> {
+        let troubled = reasons.clone();
+        let mut views = Vec::new();
+        for spec in &self.config.checks {
+            let Some(state) = self.checks.get(&spec.name) else { continue };
+            let view = view::check(spec, state);
+            let fact = CheckFact {
+                name: &view.name,
+                status: view.status,
+                severity: view.severity,
+                evidence: &view.evidence,
+                since: view.since,
+                service: spec.service.as_deref(),
+            };
+            reasons.extend(verdict::judge_check(&fact, &troubled));
+            views.push(view);
+        }
+        for view in &self.log_checks {
+            let fact = CheckFact {
+                name: &view.name,
+                status: view.status,
+                severity: view.severity,
+                evidence: &view.evidence,
+                since: view.since,
+                service: None,
+            };
+            reasons.extend(verdict::judge_check(&fact, &[]));
+        }
+        views.extend(self.log_checks.iter().cloned());
+        views
+    }
+
+    pub(super) fn judge_jobs(&self, now: Now, reasons: &mut Vec<Reason>) -> Vec<JobView> {
+        let mut views = Vec::new();
+        for spec in &self.config.jobs {
+            let Some(facts) = self.jobs.get(&spec.name) else { continue };
+            let view = view::job(spec, facts, now);
+            if view.status != Status::Pass {
+                let action = if view.runnable { "Sync now" } else { "Look at the log of the job" };
+                reasons.push(Reason {
+                    status: view.status,
+                    subject: Subject::Job(spec.name.clone()),
+                    sentence: format!("{}: {}", spec.name, view.phrase),
+                    since: view.last_success,
+                    action: action.to_owned(),
+                });
+            }
+            views.push(view);
+        }
+        views
+    }
+
+    pub(super) fn judge_backup(&self, now: Now, reasons: &mut Vec<Reason>) -> BackupView {
+        let facts = &self.backup;
+        let points = facts.points.clone().unwrap_or_default();
+        let (status, phrase) = match (&self.config.backup, &facts.points) {
+            (None, _) => (Status::Pass, "backup is not configured".to_owned()),
+            (Some(_), None) => (Status::Unknown, "the backups have not been looked at yet".to_owned()),
+            (Some(spec), Some(points)) => backup::judge(points, spec.stale_after, now.wall),
+        };
+        let trouble = |status, sentence: String, action: &str| Reason {
+            status,
+            subject: Subject::Backup,
+            sentence,
+            since: points.first().map(|p| p.taken),
+            action: action.to_owned(),
+        };
+        if let Some(error) = &facts.last_error {
+            reasons.push(trouble(Status::Warn, error.clone(), "Open Backups for what to do"));
+        } else if status != Status::Pass {
+            reasons.push(trouble(status, phrase.clone(), "Back up now"));
+        }
+        BackupView {
+            configured: self.config.backup.is_some(),
+            status,
+            phrase,
+            points,
+            operation: facts.operation.clone(),
+            last_restore: facts.last_restore.clone(),
+            last_error: facts.last_error.clone(),
+            next: facts.next,
+        }
+    }
+
+    pub(super) fn conclude(&self, reasons: Vec<Reason>, jobs: &[JobView], backup: &BackupView) -> Verdict {
+        let running = jobs.iter().find(|j| j.running_since.is_some()).map(|j| format!("running {}", j.name));
+        let restarting = self.services.iter().find_map(|(name, life)| match &life.state {
+            State::Stopping { then: AfterStop::Restart, .. } => Some(format!("restarting {name}")),
+            _ => None,
+        });
+        let operation = backup.operation.as_ref().map(|o| o.kind.gerund().to_owned());
+        let phrases: Vec<&str> = jobs
+            .iter()
+            .map(|j| j.phrase.as_str())
+            .chain(backup.configured.then_some(backup.phrase.as_str()))
+            .collect();
+        let calm = if phrases.is_empty() { "all is well".to_owned() } else { phrases.join(", ") };
+        verdict::conclude(reasons, operation.or(restarting).or(running), &calm)
+    }
+}
