@@ -4,6 +4,12 @@
 //! tried again, and whether a stop is proved, is the actor's business, for all managers alike.
 
 mod child;
+pub mod launchd;
+mod patience;
+
+pub mod systemd;
+pub mod template;
+mod through;
 
 use std::io;
 use std::path::Path;
@@ -15,6 +21,10 @@ use steady_model::process::{Exit, ProcessId};
 use crate::error::SpawnError;
 pub use child::Child;
 pub(crate) use child::Spawned;
+use launchd::{Launchd, LaunchdError};
+pub(crate) use patience::until;
+use systemd::{Systemd, SystemdError};
+pub use through::{Through, home_mark};
 
 /// How a service's process comes to be and goes. Blocking.
 pub trait Manager: Send + Sync + 'static {
@@ -45,6 +55,10 @@ pub enum ManagerError {
     Spawn(#[from] SpawnError),
     #[error("cannot signal the processes of pid {pid}: {source}")]
     Signal { pid: u32, source: io::Error },
+    #[error(transparent)]
+    Launchd(#[from] LaunchdError),
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
     #[error(
         "{service} is to run under {manager}, which is not to be had here; choose another `manager` in steady.toml"
     )]
@@ -55,9 +69,23 @@ pub enum ManagerError {
 pub fn manager_of(spec: &Service, home: &Path) -> Arc<dyn Manager> {
     match &spec.manager {
         config::Manager::Child => Arc::new(Child::new(spec, home)),
+        config::Manager::Launchd { unit } if cfg!(target_os = "macos") => match through(spec, home) {
+            Ok(through) => Arc::new(Launchd::new(spec, unit.as_deref(), through, launchd::Session::system())),
+            Err(_) => Absent::of(spec, "launchd"),
+        },
+        config::Manager::Systemd { unit } if cfg!(target_os = "linux") => match through(spec, home) {
+            Ok(through) => {
+                Arc::new(Systemd::new(spec, unit.as_deref(), through, systemd::UserManager::system()))
+            }
+            Err(_) => Absent::of(spec, "systemd --user"),
+        },
         config::Manager::Launchd { .. } => Absent::of(spec, "launchd"),
         config::Manager::Systemd { .. } => Absent::of(spec, "systemd --user"),
     }
+}
+
+fn through(spec: &Service, home: &Path) -> io::Result<Through> {
+    Ok(Through { program: std::env::current_exe()?, home: home.to_owned(), service: spec.name.clone() })
 }
 
 /// Stands for a manager that this machine does not have: each start says so.
