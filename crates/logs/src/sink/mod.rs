@@ -1,6 +1,7 @@
 //! The sink process: one thread that drains, one wait, no state that a SIGKILL could take.
 
 mod book;
+mod breath;
 mod drops;
 mod requests;
 mod stream;
@@ -23,6 +24,7 @@ use crate::pipe::Scratch;
 use crate::protocol::{Attachment, Reply, Request, SinkEvent, socket_path};
 use crate::ready::{Ready, Token};
 use book::Book;
+use breath::Breath;
 use requests::Connection;
 use stream::{Bench, Stream};
 use worker::Worker;
@@ -138,17 +140,17 @@ impl Sink {
     }
 
     fn run(&mut self) -> Result<(), SinkError> {
-        let mut ready = Vec::new();
+        let (mut ready, mut breath) = (Vec::new(), Breath::default());
         loop {
             let now = steady_clock::now().awake;
             let timeout = self.due.first().map(|(at, _)| at.since(now));
             self.ready
                 .wait(timeout, &mut ready)
                 .map_err(SinkError::at("wait for output at", &self.socket))?;
-            let mut quit = false;
+            let (mut quit, mut moved) = (false, 0);
             for token in &ready {
                 if self.streams.contains_key(token) {
-                    self.pump(*token);
+                    moved += self.pump(*token);
                 } else if *token == LISTENER {
                     self.accept();
                 } else {
@@ -163,14 +165,19 @@ impl Sink {
                 return Ok(());
             }
             self.tick();
+            if breath.is_due(moved, steady_clock::now().awake) {
+                breath::pause();
+            }
         }
     }
 
-    fn pump(&mut self, token: Token) {
-        let Some(stream) = self.streams.get_mut(&token) else { return };
+    /// Says how many bytes it moved.
+    fn pump(&mut self, token: Token) -> usize {
+        let Some(stream) = self.streams.get_mut(&token) else { return 0 };
         let now = steady_clock::now();
-        stream.pump(&mut Bench { scratch: &mut self.scratch, worker: &self.worker, now });
+        let moved = stream.pump(&mut Bench { scratch: &mut self.scratch, worker: &self.worker, now });
         self.after(token, now);
+        moved
     }
 
     fn tick(&mut self) {

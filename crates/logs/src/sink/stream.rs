@@ -147,20 +147,21 @@ impl Stream {
         self.drops.open().is_some() && !self.drops.in_line()
     }
 
-    /// Moves what waits, up to one turn. Never fails: what cannot be written is dropped and counted, since
+    /// Moves what waits, up to one turn, and says how many bytes. Never fails: what cannot be written is dropped and counted, since
     /// a FIFO that nobody drains would stop the service.
-    pub fn pump(&mut self, bench: &mut Bench<'_>) {
+    pub fn pump(&mut self, bench: &mut Bench<'_>) -> usize {
         let mut moved = 0;
         while moved < TURN {
             match self.pump_once(bench) {
-                Ok(0) => return,
+                Ok(0) => break,
                 Ok(n) => moved += n,
                 Err(e) => match self.drop_waiting(bench, &e) {
                     Ok(n) if n > 0 => moved += n,
-                    _ => return,
+                    _ => break,
                 },
             }
         }
+        moved
     }
 
     /// Moves one look's worth of bytes; 0 when nothing waits.
