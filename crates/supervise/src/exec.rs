@@ -4,9 +4,10 @@
 //! child's: into its FIFO, to the sink, into its log.
 
 use std::env;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -27,12 +28,16 @@ const SINK: Duration = Duration::from_secs(5);
 const FRUGAL: [&str; 3] =
     ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_TRIM_THRESHOLD_=65536"];
 
+/// What may stand in the file of complaints, bytes.
+const COMPLAINTS: u64 = 1 << 20;
+
 /// Turns this process into the service: its output to its log, its environment with files and secrets, its directory,
 /// its program. Returns only when that failed.
 ///
 /// A sink runs and drains the service's FIFO before the service gets it, for nobody else would while no agent runs:
 /// after 64 KiB the service would stand still. Without a sink the service does not start, and the manager tries again.
 pub fn exec_service(spec: &Service, home: &Path) -> SpawnError {
+    bound(&complaints_of(home, &spec.name));
     match become_service(spec, home) {
         Ok(never) => match never {},
         Err(e) => e,
@@ -76,6 +81,22 @@ fn become_service(spec: &Service, home: &Path) -> Result<std::convert::Infallibl
         .stderr(errors)
         .exec();
     Err(SpawnError::Exec { program, source })
+}
+
+/// Where a generated launchd job says what `steady exec` has to say.
+pub fn complaints_of(home: &Path, service: &str) -> PathBuf {
+    home.join("launchd").join(format!("{service}.log"))
+}
+
+/// launchd never rotates it, and a service that cannot start complains every ten seconds. Only where this process
+/// writes there itself.
+fn bound(path: &Path) {
+    use std::os::unix::fs::MetadataExt;
+
+    let (Ok(file), Ok(mine)) = (fs::metadata(path), rustix::fs::fstat(io::stderr())) else { return };
+    if file.is_file() && file.len() > COMPLAINTS && file.ino() == mine.st_ino {
+        let _ = File::options().write(true).truncate(true).open(path);
+    }
 }
 
 fn sink(home: &Path) -> Result<SinkClient, SuperviseError> {

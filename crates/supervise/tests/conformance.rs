@@ -128,6 +128,16 @@ fn its_output_reaches_its_log_in_order(kind: Kind) {
     assert_eq!(kit.world.log()[..6], ["out 1", "err 1", "out 2", "err 2", "out 3", "err 3"]);
 }
 
+/// More than ten times what a FIFO holds, and no agent runs.
+fn a_talkative_service_is_never_held_up_by_its_log(kind: Kind) {
+    let script = "yes 'all work and no play makes a dull log' | head -n 20000; exec \"$0\" serve \"$1\"";
+    let Some(kit) = Kit::new(kind, script, "") else { return };
+    kit.manager().start().unwrap();
+    kit.wait_until_it_answers();
+    let whole = || kit.world.log().iter().filter(|line| line.starts_with("all work")).count() == 20_000;
+    wait_until("the whole log", whole);
+}
+
 fn its_variables_and_secrets_are_looked_up_at_its_start(kind: Kind) {
     use std::os::unix::fs::PermissionsExt;
 
@@ -227,6 +237,7 @@ every_manager!(
     a_server_that_ignores_the_stop_signal_is_gone_after_the_kill,
     a_kill_of_an_earlier_run_does_not_meet_the_present_one,
     its_output_reaches_its_log_in_order,
+    a_talkative_service_is_never_held_up_by_its_log,
     its_variables_and_secrets_are_looked_up_at_its_start,
     another_manager_value_takes_it_over,
     how_it_ended_is_told,

@@ -12,7 +12,7 @@ pub mod template;
 mod through;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use steady_model::config::{self, Service};
@@ -85,7 +85,11 @@ pub fn manager_of(spec: &Service, home: &Path) -> Arc<dyn Manager> {
 }
 
 fn through(spec: &Service, home: &Path) -> io::Result<Through> {
-    Ok(Through { program: std::env::current_exe()?, home: home.to_owned(), service: spec.name.clone() })
+    let me = std::env::current_exe()?;
+    // What Linux adds once an update has replaced the file: the new one is meant.
+    let replaced = me.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    let program = replaced.filter(|path| path.exists()).unwrap_or(me);
+    Ok(Through { program, home: home.to_owned(), service: spec.name.clone() })
 }
 
 /// Stands for a manager that this machine does not have: each start says so.

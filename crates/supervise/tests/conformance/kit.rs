@@ -1,5 +1,7 @@
 //! A world with one service under one manager.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -38,7 +40,8 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// A service that is a shell script; `$0` is the fixture and `$1` the port. `None` where this manager cannot be.
+    /// A service that is a shell script; `$0` is the fixture and `$1` the port, which `PORT` stands for in `more`.
+    /// `None` where this manager cannot be.
     pub fn new(kind: Kind, script: &str, more: &str) -> Option<Self> {
         if kind == Kind::Systemd && !systemd_answers() {
             return None;
@@ -46,6 +49,7 @@ impl Kit {
         let world = World::new();
         let (home, port) = (world.home(), world.port);
         std::fs::create_dir_all(home.join("state")).unwrap();
+        let more = more.replace("PORT", &port.to_string());
         let text = format!(
             "version = 1\n[service.brain]\ncommand = [\"sh\", \"-c\", {script:?}, {FIXTURE:?}, \"{port}\"]\n\
              cwd = \"{}\"\nport = {port}\n{more}\n",
@@ -106,6 +110,14 @@ impl Kit {
         self.world.home().join("state")
     }
 
+    /// An agent that has this service, in a process of its own; says each state.
+    pub fn agent(&self) -> Agent {
+        let mut command = Command::new(EXEC);
+        command.args(["agent", "--home"]).arg(self.world.home());
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+        Agent(child)
+    }
+
     /// By the tool itself, as a person would.
     pub fn launchctl(&self, args: &[&str]) -> (i32, String) {
         let tool = self.session().launchctl;
@@ -142,6 +154,33 @@ impl Kit {
     pub fn wait_until_nothing_is_left(&self) {
         wait_until("nothing of it lives", || self.world.marked().is_empty());
         assert_eq!(self.world.answer(), None, "nobody answers on its port");
+    }
+}
+
+pub struct Agent(std::process::Child);
+
+impl Agent {
+    /// Reads what it says until a line that begins so.
+    pub fn wait_for(&mut self, state: &str) {
+        let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
+        let said = lines.find_map(|line| line.ok().filter(|line| line.starts_with(state)));
+        assert!(said.is_some(), "the agent ended before it said {state}");
+    }
+
+    pub fn order(&mut self, order: &str) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{order}").unwrap();
+    }
+
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -157,8 +157,8 @@ fn a_restart_right_behind_a_stop_waits_out_the_refusals_of_launchd() {
     let (code, said) =
         kit.launchctl(&["bootstrap", &format!("gui/{}", uid()), manager.file().to_str().unwrap()]);
     assert_eq!(code, 5, "{said}");
-    wait_until_gone(&first);
     let second = manager.start().unwrap();
+    wait_until_gone(&first);
     assert_ne!(first, second);
 }
 
@@ -171,4 +171,20 @@ fn what_is_removed_is_neither_loaded_nor_a_file() {
     manager.remove().unwrap();
     kit.wait_until_nothing_is_left();
     assert!(!manager.file().exists());
+}
+
+#[test]
+fn a_service_that_cannot_start_says_why_in_a_file_that_stays_small() {
+    let kit = kit();
+    let manager = kit.launchd();
+    let complaints = kit.world.home().join("launchd/brain.log");
+    fs::create_dir_all(complaints.parent().unwrap()).unwrap();
+    fs::write(&complaints, vec![b'x'; 2 << 20]).unwrap();
+    let steady_toml = kit.world.home().join("steady.toml");
+    let text = fs::read_to_string(&steady_toml).unwrap().replace("\"sh\"", "\"no-such-program\"");
+    fs::write(&steady_toml, text).unwrap();
+    let _ = manager.start();
+    let said = || fs::read_to_string(&complaints).unwrap_or_default();
+    wait_until("the complaint", || said().starts_with("the program no-such-program is in none of PATH="));
+    assert!(said().len() < 1 << 20);
 }

@@ -66,6 +66,19 @@ fn a_process_that_left_the_group_ends_with_the_control_group() {
 }
 
 #[test]
+fn a_start_right_behind_a_stop_is_a_new_process_and_never_the_one_that_is_ending() {
+    let script = "trap 'sleep 1; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let Some(kit) = Kit::new(Kind::Systemd, script, "") else { return };
+    let manager = kit.systemd();
+    let first = manager.start().unwrap();
+    wait_until("it is up", || !kit.world.log().is_empty());
+    manager.terminate(&first).unwrap();
+    let second = manager.start().unwrap();
+    assert_ne!(first, second);
+    wait_until_gone(&first);
+}
+
+#[test]
 fn the_sink_outlives_the_service_that_started_it() {
     let Some(kit) = Kit::server(Kind::Systemd) else { return };
     let manager = kit.systemd();
@@ -105,10 +118,11 @@ fn a_unit_that_hit_its_start_limit_is_started_again_by_hand() {
     let manager = kit.systemd();
     let _ = manager.start();
     wait_until("systemd gives up", || {
-        let out =
-            Command::new("systemctl").args(["--user", "show", "-P", "Result", &own.name]).output().unwrap();
-        matches!(String::from_utf8_lossy(&out.stdout).trim(), "start-limit-hit" | "exit-code")
-            && manager.find().unwrap().is_none()
+        let out = Command::new("systemctl")
+            .args(["--user", "show", "-P", "ActiveState", &own.name])
+            .output()
+            .unwrap();
+        out.stdout == b"failed\n"
     });
     fs::write(&own.file, "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
     let id = manager.start().unwrap();
@@ -150,4 +164,51 @@ fn an_agent_that_is_killed_or_restarted_under_its_unit_leaves_its_services_runni
     assert!(systemctl(&["restart", &own.name]));
     agent(second);
     stays("the same copy", || kit.copies() == [service]);
+}
+
+fn under_an_agent() -> Option<Kit> {
+    let script = "exec \"$0\" serve \"$1\"";
+    Kit::new(
+        Kind::Systemd,
+        script,
+        "manager = \"systemd\"\nready = { http = \"http://127.0.0.1:PORT/health\" }",
+    )
+}
+
+#[test]
+fn an_agent_brings_a_unit_back_at_once_and_a_stop_of_its_holds_against_systemd() {
+    let Some(kit) = under_an_agent() else { return };
+    let mut agent = kit.agent();
+    agent.wait_for("Starting");
+    let first = kit.wait_until_it_answers();
+    agent.wait_for("Ready");
+    let killed = std::time::Instant::now();
+    kill(first);
+    wait_until("another copy", || kit.world.answer().is_some_and(|pid| pid != first));
+    assert!(killed.elapsed().as_millis() < 1500, "sooner than systemd itself: {:?}", killed.elapsed());
+    stays("one copy", || kit.copies().len() == 1);
+    agent.order("restart");
+    agent.wait_for("Stopping");
+    agent.wait_for("Ready");
+    assert_eq!(kit.copies().len(), 1);
+    agent.order("stop");
+    agent.wait_for("Stopped");
+    kit.wait_until_nothing_is_left();
+    stays("down", || kit.copies().is_empty());
+}
+
+#[test]
+fn an_agent_that_is_killed_finds_its_unit_again_unharmed() {
+    let Some(kit) = under_an_agent() else { return };
+    let mut first = kit.agent();
+    first.wait_for("Starting");
+    let service = kit.wait_until_it_answers();
+    first.kill();
+    stays("it runs on", || kit.copies() == [service]);
+    let mut second = kit.agent();
+    second.wait_for("Starting");
+    assert_eq!(kit.wait_until_it_answers(), service);
+    second.order("stop");
+    second.wait_for("Stopped");
+    kit.wait_until_nothing_is_left();
 }

@@ -28,6 +28,7 @@ use steady_model::process::{Exit, ProcessId};
 use super::patience::until;
 use super::through::{Through, user_home};
 use super::{Manager, ManagerError};
+use crate::exec::complaints_of;
 use crate::process_info;
 use crate::stop::{Group, signal_of};
 
@@ -110,7 +111,7 @@ impl Launchd {
 
     /// What launchd and `steady exec` say before the service's own log is open.
     fn log(&self) -> PathBuf {
-        self.folder().join(format!("{}.log", self.spec.name))
+        complaints_of(&self.through.home, &self.spec.name)
     }
 
     /// The screen's session first. A job that was loaded while nobody was logged in stays in the background one.
@@ -128,7 +129,7 @@ impl Launchd {
     }
 
     fn run(&self) -> Result<ProcessId, LaunchdError> {
-        let place = self.place()?;
+        let place = self.settled()?;
         if let Place::Loaded(_, job) = &place
             && let Some(id) = process_of(job)
         {
@@ -156,6 +157,24 @@ impl Launchd {
         }
         let found = until(SPAWN, || self.started(domain, runs))?;
         found.ok_or_else(|| LaunchdError::NoProcess { target: target(), limit: SPAWN })
+    }
+
+    /// Where the label is, once its job is neither being ended nor about to notice that its process is gone: until
+    /// then launchd refuses a start, or takes it for one that runs.
+    fn settled(&self) -> Result<Place, LaunchdError> {
+        let limit = self.spec.stop_grace + SETTLE;
+        let mut target = String::new();
+        let settled = until(limit, || {
+            let place = self.place()?;
+            if let Place::Loaded(domain, job) = &place
+                && (job.is_ending() || (job.pid.is_some() && process_of(job).is_none()))
+            {
+                target = format!("{domain}/{}", self.label);
+                return Ok(None);
+            }
+            Ok::<_, LaunchdError>(Some(place))
+        })?;
+        settled.ok_or(LaunchdError::NotRemoved { target, limit })
     }
 
     /// The process, once there is one; an error when it has ended by then.

@@ -48,6 +48,11 @@ impl Printed {
         }
         job
     }
+
+    /// It was booted out, and its process has not ended yet: `SIGTERMed`, `SIGKILLed`.
+    pub fn is_ending(&self) -> bool {
+        self.state.starts_with("SIG")
+    }
 }
 
 /// `key = value` one tab deep.

@@ -21,11 +21,12 @@ use steady_model::process::{Exit, ProcessId};
 use systemctl::Systemctl;
 pub(super) use unit::quoted;
 
+use super::patience::until;
 use super::through::Through;
 use super::{Manager, ManagerError};
 use crate::process_info;
 
-/// How long systemctl may take; a start waits for a stop that is under way.
+/// How long systemctl may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Who runs the units.
@@ -98,11 +99,8 @@ impl Systemd {
     }
 
     fn run(&self) -> Result<ProcessId, SystemdError> {
-        let mut shown = self.systemctl.show(&self.unit)?;
-        // One that is being stopped is no service any more: the start waits for its end.
-        if shown.active != "deactivating"
-            && let Some(id) = process_of(&shown)
-        {
+        let mut shown = self.settled()?;
+        if let Some(id) = process_of(&shown) {
             return Ok(id);
         }
         if self.define()? || shown.needs_reload {
@@ -113,7 +111,11 @@ impl Systemd {
         if shown.active == "failed" {
             self.systemctl.reset_failed(&self.unit)?;
         }
-        let started = self.systemctl.start(&self.unit);
+        // A start would wait with systemd for its next try.
+        let started = match shown.sub.as_str() {
+            "auto-restart" => self.systemctl.restart(&self.unit),
+            _ => self.systemctl.start(&self.unit),
+        };
         let after = self.systemctl.show(&self.unit)?;
         match (process_of(&after), started) {
             (Some(id), _) => Ok(id),
@@ -126,6 +128,19 @@ impl Systemd {
             }
             (None, Err(e)) => Err(e),
         }
+    }
+
+    /// The unit once no order is under way, and it is not about to notice that its process is gone.
+    fn settled(&self) -> Result<Shown, SystemdError> {
+        let limit = self.spec.stop_grace + ANSWER;
+        let settled = until(limit, || {
+            let shown = self.systemctl.show(&self.unit)?;
+            let lives = process_of(&shown).is_some();
+            let between =
+                shown.has_order || shown.active == "deactivating" || (shown.main_pid.is_some() && !lives);
+            Ok::<_, SystemdError>(Some(shown).filter(|_| !between))
+        })?;
+        settled.ok_or_else(|| SystemdError::Overdue { verb: "stop", unit: self.unit.clone(), limit })
     }
 
     /// Writes the unit if it is another one than there is, and says whether it did.

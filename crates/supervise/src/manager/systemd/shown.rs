@@ -4,7 +4,7 @@ use steady_model::process::Exit;
 
 /// The properties that are asked for.
 pub const PROPERTIES: &str = "MainPID,ActiveState,SubState,Result,ExecMainStatus,ExecMainCode,LoadState,UnitFileState,\
-                              NRestarts,NeedDaemonReload";
+                              NRestarts,NeedDaemonReload,Job";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -21,6 +21,8 @@ pub struct Shown {
     pub file_state: String,
     pub restarts: u64,
     pub needs_reload: bool,
+    /// An order was taken and is not carried out yet.
+    pub has_order: bool,
     /// `None` while it never ended since it was started.
     pub last_exit: Option<Exit>,
 }
@@ -38,6 +40,7 @@ impl Shown {
                 "LoadState" => value.clone_into(&mut shown.load),
                 "UnitFileState" => value.clone_into(&mut shown.file_state),
                 "NRestarts" => shown.restarts = value.parse().unwrap_or_default(),
+                "Job" => shown.has_order = !matches!(value, "" | "0"),
                 "NeedDaemonReload" => shown.needs_reload = value == "yes",
                 "ExecMainCode" => code = value.parse().unwrap_or_default(),
                 "ExecMainStatus" => status = value.parse().unwrap_or_default(),
@@ -77,7 +80,8 @@ mod tests {
              ActiveState=active\nSubState=running\nUnitFileState=transient\nNeedDaemonReload=no\n",
         );
         assert_eq!((shown.main_pid, shown.last_exit, shown.restarts), (Some(86), None, 2));
-        assert_eq!((shown.active.as_str(), shown.needs_reload), ("active", false));
+        assert_eq!((shown.active.as_str(), shown.needs_reload, shown.has_order), ("active", false, false));
+        assert!(Shown::parse("MainPID=86\nJob=4711\n").has_order);
     }
 
     #[test]

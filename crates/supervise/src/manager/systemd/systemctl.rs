@@ -20,6 +20,11 @@ impl Systemctl {
         self.ask("start", unit, &["start", "--", unit]).map(drop)
     }
 
+    /// The same for one that waits for its next start, which systemd would let a start wait for too.
+    pub fn restart(&self, unit: &str) -> Result<(), SystemdError> {
+        self.ask("restart", unit, &["restart", "--", unit]).map(drop)
+    }
+
     /// Returns when the order was taken.
     pub fn stop(&self, unit: &str) -> Result<(), SystemdError> {
         self.ask("stop", unit, &["stop", "--no-block", "--", unit]).map(drop)
