@@ -1,4 +1,5 @@
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use steady_model::config::{self, Config, ConfigError, RequiredPath, Roots};
@@ -10,6 +11,8 @@ pub enum ConfigFileError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Wrong(#[from] ConfigError),
+    #[error("cannot link {} to the configuration {}: {source}", link.display(), path.display())]
+    Link { link: PathBuf, path: PathBuf, source: io::Error },
     #[error("{}:{line}: {key} is {}, which does not exist; create it or correct the path", file.display(), path.display())]
     MissingPath { file: PathBuf, line: usize, key: String, path: PathBuf },
 }
@@ -29,4 +32,19 @@ pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
         }
         None => Ok(config),
     }
+}
+
+/// Lets `steady.toml` in the home lead to the configuration in force, for whoever knows only the home: the app,
+/// `steady exec`. A file that lies there itself is left alone.
+pub fn lead_to(config: &Path, home: &Path) -> Result<(), ConfigFileError> {
+    let link = home.join("steady.toml");
+    let failed = |source| ConfigFileError::Link { link: link.clone(), path: config.to_owned(), source };
+    let config = config.canonicalize().map_err(failed)?;
+    match link.symlink_metadata() {
+        Ok(there) if !there.is_symlink() => return Ok(()),
+        Ok(_) if link.canonicalize().is_ok_and(|leads_to| leads_to == config) => return Ok(()),
+        Ok(_) => std::fs::remove_file(&link).map_err(failed)?,
+        Err(_) => {}
+    }
+    symlink(config, &link).map_err(failed)
 }

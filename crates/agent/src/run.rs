@@ -62,6 +62,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     std::mem::forget(lock);
     // Named, so that it lasts to the end of this function, whichever way that comes.
     let _running = Running::begin(&home, steady_supervise::boot_id().ok(), started)?;
+    config_file::lead_to(&options.config, home.root())?;
     let token = token::load_or_create(&home.token())?;
     let socket = listeners::socket(&home.socket())?;
     let loopback = listeners::loopback(config.listen).await;

@@ -102,6 +102,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Become a service, with Steady's log: for a definition of launchd or systemd
+    Exec {
+        /// Only see to it that the log sink runs
+        #[arg(long, conflicts_with = "service")]
+        sink: bool,
+        /// The configuration [default: steady.toml in the home]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[arg(required_unless_present = "sink")]
+        service: Option<String>,
+    },
     /// The process that owns the logs; started by the agent
     #[command(hide = true)]
     Sink,

@@ -1,6 +1,5 @@
 //! The demo stack: `brain` over a sample vault, all of it in one folder.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -37,12 +36,6 @@ pub fn prepare(dir: &Path) -> anyhow::Result<Demo> {
     if !demo.config.exists() {
         std::fs::write(&demo.config, CONFIG)
             .with_context(|| format!("cannot write {}", demo.config.display()))?;
-    }
-    // So that `steady --home … up` and the app find it without being told.
-    create_dir(&demo.home)?;
-    let link = demo.home.join("steady.toml");
-    if link.symlink_metadata().is_err() {
-        symlink("../steady.toml", &link).with_context(|| format!("cannot link {}", link.display()))?;
     }
     Ok(demo)
 }

@@ -45,6 +45,8 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Agent { config } => commands::agent::run(home, config),
         Command::Sink => commands::agent::sink(&home),
+        Command::Exec { service: Some(name), config, .. } => commands::exec::service(&home, config, &name),
+        Command::Exec { service: None, .. } => commands::exec::sink(&home),
         Command::Openapi => commands::agent::openapi(),
         Command::Schema => commands::agent::schema(),
         Command::Completions { shell } => {

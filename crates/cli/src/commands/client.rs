@@ -41,6 +41,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Down { keep_services } => down(home, &client, keep_services).await,
             // Handled before there was a need for the agent.
             Command::Agent { .. }
+            | Command::Exec { .. }
             | Command::Sink
             | Command::Engine
             | Command::Openapi

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod backup;
 pub mod client;
 pub mod crashes;
+pub mod exec;
 pub mod logs;
 pub mod reload;
 pub mod service;
