@@ -27,6 +27,7 @@ pub struct Child {
     mark: Mark,
     journal: Journal,
     fifo: PathBuf,
+    home: PathBuf,
     held: Mutex<Held>,
 }
 
@@ -54,6 +55,7 @@ impl Child {
             mark: Mark::new(&spec.name, home),
             journal: Journal::of(home, &spec.name),
             fifo: crate::fifo_of(home, &spec.name),
+            home: home.to_owned(),
             spec: Mutex::new(Arc::new(spec.clone())),
             held: Mutex::default(),
         }
@@ -64,8 +66,9 @@ impl Child {
         *self.spec.lock().unwrap_or_else(PoisonError::into_inner) = spec;
     }
 
-    /// What an earlier agent left, and what it wrote down. Blocking.
+    /// What an earlier agent left, and what it wrote down; what the system's manager ran for it is ended. Blocking.
     pub(crate) fn take_back(&self, entry: Option<&Entry>, census: &Census) -> Earlier {
+        super::end_generated(&self.spec(), &self.home);
         let earlier = adopt::find(entry, &self.mark, census);
         let unwritten = match &earlier {
             Earlier::Running { unwritten, .. } => *unwritten,

@@ -84,6 +84,24 @@ pub fn manager_of(spec: &Service, home: &Path) -> Arc<dyn Manager> {
     }
 }
 
+/// Ends what Steady had generated for a service under the system's manager, when the service is not that manager's any
+/// more: there is to be one copy. Blocking; the look at one file when there is nothing.
+pub(crate) fn end_generated(spec: &Service, home: &Path) {
+    let Ok(through) = through(spec, home) else { return };
+    let ended = if cfg!(target_os = "macos") {
+        let job = Launchd::new(spec, None, through, launchd::Session::system());
+        job.file().exists().then(|| job.remove())
+    } else {
+        let unit = Systemd::new(spec, None, through, systemd::UserManager::system());
+        unit.file().is_ok_and(|file| file.exists()).then(|| unit.remove())
+    };
+    match ended {
+        Some(Ok(())) => tracing::warn!(service = spec.name, "ended it under its former manager"),
+        Some(Err(e)) => tracing::error!(service = spec.name, "cannot end it under its former manager: {e}"),
+        None => {}
+    }
+}
+
 fn through(spec: &Service, home: &Path) -> io::Result<Through> {
     let me = std::env::current_exe()?;
     // What Linux adds once an update has replaced the file: the new one is meant.

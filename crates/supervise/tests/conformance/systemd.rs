@@ -212,3 +212,24 @@ fn an_agent_that_is_killed_finds_its_unit_again_unharmed() {
     second.wait_for("Stopped");
     kit.wait_until_nothing_is_left();
 }
+
+#[test]
+fn a_service_that_moves_from_systemd_to_steady_itself_runs_once() {
+    let Some(kit) = under_an_agent() else { return };
+    let mut first = kit.agent();
+    first.wait_for("Starting");
+    let unit = kit.wait_until_it_answers();
+    first.kill();
+    let file = kit.world.home().join("steady.toml");
+    // Without a port nothing but the manager's own memory tells of the other copy.
+    let text =
+        fs::read_to_string(&file).unwrap().replace("manager = \"systemd\"", "").replace("\nport = ", "\n# ");
+    fs::write(&file, text).unwrap();
+    let mut second = kit.agent();
+    second.wait_for("Starting");
+    wait_until("the other copy", || kit.world.answer().is_some_and(|pid| pid != unit));
+    assert_eq!(kit.copies().len(), 1);
+    second.order("stop");
+    second.wait_for("Stopped");
+    kit.wait_until_nothing_is_left();
+}

@@ -25,7 +25,7 @@ pub use steady_launch::keychain::Tool;
 use steady_model::config::{Service, StopSignal};
 use steady_model::process::{Exit, ProcessId};
 
-use super::patience::until;
+use super::patience::{ended, until};
 use super::through::{Through, user_home};
 use super::{Manager, ManagerError};
 use crate::exec::complaints_of;
@@ -94,10 +94,14 @@ impl Launchd {
         self.folder().join(format!("{}.plist", self.label))
     }
 
-    /// Takes a generated job away for good: not loaded, no file. A job of the user's own is only unloaded.
-    pub fn remove(&self) -> Result<(), LaunchdError> {
-        if let Place::Loaded(domain, _) = self.place()? {
+    /// Takes a generated job away for good: its process ended, not loaded, no file. A job of the user's own is only
+    /// ended and unloaded.
+    pub fn remove(&self) -> Result<(), ManagerError> {
+        if let Place::Loaded(domain, job) = self.place()? {
             self.launchctl.bootout(domain, &self.label)?;
+            if let Some(process) = process_of(&job) {
+                ended(self, &process, self.spec.stop_grace)?;
+            }
         }
         if self.generated {
             let _ = fs::remove_file(self.file());

@@ -21,7 +21,7 @@ use steady_model::process::{Exit, ProcessId};
 use systemctl::Systemctl;
 pub(super) use unit::quoted;
 
-use super::patience::until;
+use super::patience::{ended, until};
 use super::through::Through;
 use super::{Manager, ManagerError};
 use crate::process_info;
@@ -85,16 +85,22 @@ impl Systemd {
         &self.unit
     }
 
-    /// Takes a generated unit away for good: stopped, no file. A unit of the user's own is only stopped.
-    pub fn remove(&self) -> Result<(), SystemdError> {
+    /// Takes a generated unit away for good: its processes ended, no file. A unit of the user's own is only stopped.
+    pub fn remove(&self) -> Result<(), ManagerError> {
+        let process = process_of(&self.systemctl.show(&self.unit)?);
         self.stop()?;
+        // Before its file goes, for with it go its stop signal and its grace.
+        if let Some(process) = process {
+            ended(self, &process, self.spec.stop_grace)?;
+        }
         if self.generated && fs::remove_file(self.file()?).is_ok() {
             self.systemctl.daemon_reload()?;
         }
         Ok(())
     }
 
-    fn file(&self) -> Result<PathBuf, SystemdError> {
+    /// Where the generated unit is kept.
+    pub fn file(&self) -> Result<PathBuf, SystemdError> {
         Ok(self.folder.as_ref().ok_or(SystemdError::NoRuntimeDir)?.join(&self.unit))
     }
 
