@@ -27,6 +27,8 @@ const MILLION: &str = r#"
 [service.writer]
 command = ["awk", "BEGIN { for (n = 1; n <= 1000000; n++) { print n; if (n % 2000 == 0) { fflush(); system(\"sleep 0.01\") } } }"]
 oneshot = true
+# Nobody sees how it ended whose agent was killed: run again, its lines would begin anew.
+restart = "never"
 log = { max_size = "100 kB", keep = 100000 }
 "#;
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
 
 use super::LOOK;
 use crate::SinkError;
@@ -23,13 +23,28 @@ impl Scratch {
     }
 }
 
+/// Of the FIFO of a service that writes faster than the sink looks, bytes. Only for those: what one user's pipes may
+/// hold together is bounded, and beyond it the kernel gives every new one a page or two.
+const WIDE: usize = 256 << 10;
+
 pub struct Pipe {
     fifo: File,
+    /// Tried, with whatever success.
+    widened: bool,
 }
 
 impl Pipe {
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { fifo: crate::open_fifo(path, true)? })
+        Ok(Self { fifo: crate::open_fifo(path, true)?, widened: false })
+    }
+
+    /// It was found full: the service has been waiting for the sink.
+    pub fn was_full(&mut self) {
+        if !self.widened {
+            self.widened = true;
+            // Refused, it stays as it is.
+            let _ = fcntl_setpipe_size(&self.fifo, WIDE);
+        }
     }
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {

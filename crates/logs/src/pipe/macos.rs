@@ -30,6 +30,10 @@ impl Pipe {
         Ok(Self { fifo: crate::open_fifo(path, true)?, held: Vec::new(), gone: Vec::new() })
     }
 
+    /// The system widens a pipe that is full by itself.
+    #[expect(clippy::unused_self, reason = "elsewhere it is the sink's business")]
+    pub fn was_full(&mut self) {}
+
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.fifo.as_fd()
     }

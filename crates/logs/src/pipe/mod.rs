@@ -1,5 +1,5 @@
 //! Bytes from a FIFO to a file. One file per system behind one set of names:
-//! `Pipe::open`, `Pipe::peek` (what waits, untouched), `Pipe::move_to`, `Pipe::take`, `Pipe::discard`.
+//! `Pipe::open`, `Pipe::peek` (what waits, untouched), `Pipe::move_to`, `Pipe::take`, `Pipe::discard`, `Pipe::was_full`.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use steady_model::time::AwakeInstant;
 
 /// A round that moves less than this did not pay, bytes.
-const LITTLE: usize = 4 << 10;
+const LITTLE: usize = 32 << 10;
 /// Rounds that follow each other faster than this are a trickle.
 const SOON: Duration = Duration::from_millis(2);
-/// Long enough for hundreds of lines, and too short for a FIFO to fill at the speed of single lines.
+/// Long enough for hundreds of lines, and too short for a widened FIFO to fill.
 pub const PAUSE: Duration = Duration::from_micros(500);
 
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use crate::SinkError;
 use crate::bounds::file_limit;
 use crate::current::Current;
 use crate::cut::cut;
-use crate::pipe::{Pipe, Scratch};
+use crate::pipe::{LOOK, Pipe, Scratch};
 use crate::protocol::{Attachment, ServiceStats, SinkEvent};
 use crate::repeats::{Flood, Repeats};
 
@@ -160,6 +160,9 @@ impl Stream {
                     _ => break,
                 },
             }
+        }
+        if moved >= LOOK {
+            self.pipe.was_full();
         }
         moved
     }
