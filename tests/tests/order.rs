@@ -22,7 +22,8 @@ fn config() -> String {
          [service.migrate]\ncommand = [\"sh\", \"-c\", \"echo +migrate >> order\"]\noneshot = true\n\
          depends_on = [\"db\"]\n\
          [service.api]\n{api}depends_on = {{ db = \"ready\", migrate = \"completed\" }}\n\
-         [service.web]\n{web}depends_on = {{ api = \"started\" }}\n"
+         ready = {{ command = [\"grep\", \"-q\", \"+api\", \"order\"] }}\n\
+         [service.web]\n{web}depends_on = [\"api\"]\n"
     )
 }
 
