@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use steady_e2e::{Stack, alive, kill9};
+use steady_e2e::{LIMIT, Stack, alive, kill9};
 use steady_model::check::Status;
 use steady_model::snapshot::{ServiceStatus, ServiceView, Snapshot};
 
@@ -35,6 +35,17 @@ fn order(stack: &Stack) -> Vec<String> {
     fs::read_to_string(stack.path("order")).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// The first `count` notes, once there are so many: a service that runs has not yet noted so.
+async fn noted(stack: &Stack, count: usize) -> Vec<String> {
+    let all = async {
+        while order(stack).len() < count {
+            tokio::task::yield_now().await;
+        }
+        order(stack)
+    };
+    tokio::time::timeout(LIMIT, all).await.unwrap_or_else(|_| panic!("only {:?}", order(stack)))
+}
+
 fn all_up(s: &Snapshot) -> bool {
     let ready = |name| view(s, name).state == ServiceStatus::Ready;
     ready("db") && ready("api") && ready("web") && view(s, "migrate").detail == "has done its work"
@@ -56,7 +67,7 @@ async fn services_start_after_what_they_need_and_stop_before_it() {
     fs::write(stack.path("db.ready"), "").unwrap();
     let up = stack.until("all are up", all_up).await;
     assert_eq!(up.verdict.status, Status::Pass, "a one-shot that did its work is no trouble");
-    assert_eq!(order(&stack), ["+db", "+migrate", "+api", "+web"]);
+    assert_eq!(noted(&stack, 4).await, ["+db", "+migrate", "+api", "+web"]);
 
     // What others need may fail without taking them along.
     let (db, api) = (view(&up, "db").pid.unwrap(), view(&up, "api").pid);
@@ -65,6 +76,7 @@ async fn services_start_after_what_they_need_and_stop_before_it() {
         stack.until("db is back", |s| all_up(s) && view(s, "db").pid.is_some_and(|pid| pid != db)).await;
     assert_eq!(view(&back, "api").pid, api);
 
+    assert_eq!(noted(&stack, 5).await[4], "+db");
     assert!(stack.steady(&["down"]).status.success());
     let ends: Vec<String> = order(&stack).split_off(5);
     assert_eq!(ends, ["-web", "-api", "-db"]);
