@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use common::{LIMIT, Place, alive, job_in, wait_for_text, wait_until};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use steady_disk::{FileLock, Holder};
 use steady_model::job::Outcome;
 use steady_sync::{RunRefused, SyncEvent};
@@ -98,7 +98,8 @@ fn crashed_agent(place: &Place) -> String {
 fn kill_job(pid: &str) {
     let group = Pid::from_raw(pid.parse().unwrap()).unwrap();
     let _ = kill_process_group(group, Signal::KILL);
-    wait_until("the job is gone", || !alive(pid));
+    // With its children: they hold the lock too.
+    wait_until("the job is gone", || test_kill_process_group(group).is_err());
 }
 
 #[tokio::test]
