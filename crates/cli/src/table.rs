@@ -62,7 +62,8 @@ pub fn snapshot(s: &Snapshot) -> String {
             s.backup.phrase.clone(),
         ]);
     }
-    format!("{}\n\n{services}\n\n{checks}", lines.join("\n"))
+    let head = format!("{}\n\n{services}", lines.join("\n"));
+    if checks.is_empty() { head } else { format!("{head}\n\n{checks}") }
 }
 
 /// With memory and CPU once they were sampled.

@@ -12,7 +12,7 @@ use steady_model::time::WallTime;
 use steady_model::words;
 
 /// A flood's line in a check, characters.
-const LINE: usize = 120;
+const LINE: usize = 72;
 
 /// Floods and drops by service, and files that others write.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl LogFacts {
     pub fn apply(&mut self, event: &SinkEvent, at: WallTime) {
         match event {
             SinkEvent::Flood { service, line, count, ended } => {
-                let line: String = line.chars().take(LINE).collect();
+                let line = shortened(line);
                 let count = grouped(*count);
                 let evidence = if *ended {
                     format!("{service} no longer repeats one line; it came {count} times: {line}")
@@ -155,6 +155,13 @@ fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{} …", line.get(..end).unwrap_or(line).trim_end()),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]

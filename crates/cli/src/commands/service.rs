@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -76,9 +77,14 @@ fn has_done_its_work(service: &ServiceView) -> bool {
     service.state == ServiceStatus::Stopped && service.status == Status::Pass
 }
 
-/// States in which waiting longer brings nothing.
-fn hopeless(state: ServiceStatus) -> bool {
-    matches!(state, ServiceStatus::Foreign | ServiceStatus::CrashLoop | ServiceStatus::Degraded)
+/// Whether waiting longer brings nothing. What a service was before the command says nothing of that.
+fn is_hopeless(was: &ServiceView, is: &ServiceView) -> bool {
+    match is.state {
+        ServiceStatus::Foreign | ServiceStatus::Degraded => true,
+        ServiceStatus::CrashLoop => was.state != ServiceStatus::CrashLoop || is.restarts != was.restarts,
+        ServiceStatus::Stopped => is.status == Status::Fail && is.since != was.since,
+        _ => false,
+    }
 }
 
 async fn settle(
@@ -88,8 +94,15 @@ async fn settle(
     done: fn(&ServiceView, &ServiceView) -> bool,
 ) -> anyhow::Result<ExitCode> {
     let now_of = |s: &Snapshot, was: &ServiceView| s.services.iter().find(|is| is.name == was.name).cloned();
+    // Each for itself: one that keeps failing must not make the others wait.
+    let mut came_there: BTreeSet<&str> = BTreeSet::new();
     let last = wait_for(client, PATIENCE, |s| {
-        before.iter().all(|was| now_of(s, was).is_some_and(|is| done(was, &is) || hopeless(is.state)))
+        let arrived = before.iter().filter(|was| now_of(s, was).is_some_and(|is| done(was, &is)));
+        came_there.extend(arrived.map(|was| was.name.as_str()));
+        before.iter().all(|was| {
+            let lost = || now_of(s, was).is_some_and(|is| is_hopeless(was, &is));
+            came_there.contains(was.name.as_str()) || lost()
+        })
     })
     .await?;
     let mut failed = false;
