@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steady_model::api::{Change, Changed, Consequence, ReloadPlan};
 use steady_model::config::{self, Config, Service};
+use steady_supervise::manager::manager_of;
 use steady_sync::RunRefused;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -134,19 +135,29 @@ fn change_services(owners: &Owners, old: &Config, new: &Config, changes: &[Chang
     }
 }
 
-/// Stops it, then its log; its name is taken until then.
+/// Stops it, takes away what was made for it, ends its log; its name is taken until then.
 fn leave(owners: &Owners, old: &Config, name: &str) {
     let Some(handle) = owners.services.take(name) else { return };
-    let limit = find(old, name).map_or(STOP_MARGIN, |s| s.stop_grace + STOP_MARGIN);
+    let spec = find(old, name).cloned();
+    let limit = spec.as_ref().map_or(STOP_MARGIN, |s| s.stop_grace + STOP_MARGIN);
+    let home = owners.deps.home.clone();
     let (leaving, sink, name) = (owners.leaving.clone(), owners.deps.sink.clone(), name.to_owned());
     leaving.begins(&name);
     tokio::spawn(async move {
         if let Err(e) = handle.stop_and_wait(limit).await {
             tracing::error!("{e}");
         }
+        drop(handle);
         let service = name.clone();
-        if let Ok(Err(e)) = spawn_blocking(move || sink.detach(&service)).await {
-            tracing::warn!("{e}");
+        let gone = spawn_blocking(move || {
+            let removed = spec.map_or(Ok(()), |spec| manager_of(&spec, &home).remove());
+            (removed, sink.detach(&service))
+        });
+        if let Ok((removed, detached)) = gone.await {
+            let failures = [removed.err().map(|e| e.to_string()), detached.err().map(|e| e.to_string())];
+            for failure in failures.into_iter().flatten() {
+                tracing::warn!(service = name, "{failure}");
+            }
         }
         leaving.is_gone(&name);
     });

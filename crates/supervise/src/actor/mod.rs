@@ -8,6 +8,7 @@ mod launch;
 mod memory;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ const FINDINGS_WAITING: usize = 8;
 
 pub struct Actor {
     spec: Arc<Service>,
+    home: PathBuf,
     policy: Policy,
     hands: Hands,
     mark: Mark,
@@ -124,6 +126,7 @@ impl Actor {
             untold: Vec::new(),
             warning: None,
             spec: Arc::new(spec),
+            home: deps.home,
             output: None,
         }
     }
@@ -276,8 +279,9 @@ impl Actor {
         }
         let asks_anew = self.spec.ready != spec.ready;
         self.spec = Arc::new(spec);
-        if let Hands::Own(child) = &self.hands {
-            child.reconfigure(self.spec.clone());
+        match &self.hands {
+            Hands::Own(child) => child.reconfigure(self.spec.clone()),
+            Hands::Other(_) => self.hands = Hands::of(&self.spec, &self.home),
         }
         if asks_anew {
             self.tasks.readiness = None;

@@ -46,6 +46,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// How the process that ran last ended; `None` when it is not known.
     fn last_exit(&self) -> Option<Exit>;
+    /// Takes away the definition that Steady generated: after a stop, of a service that is not Steady's any more.
+    fn remove(&self) -> Result<(), ManagerError> {
+        Ok(())
+    }
 }
 
 /// Why a manager could not do what it was told.

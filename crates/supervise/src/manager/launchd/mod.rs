@@ -318,6 +318,10 @@ fn process_of(job: &Printed) -> Option<ProcessId> {
 }
 
 impl Manager for Launchd {
+    fn remove(&self) -> Result<(), ManagerError> {
+        Self::remove(self)
+    }
+
     fn find(&self) -> Result<Option<ProcessId>, ManagerError> {
         Ok(match self.place()? {
             Place::Loaded(_, job) => process_of(&job),

@@ -234,6 +234,10 @@ fn process_of(shown: &Shown) -> Option<ProcessId> {
 }
 
 impl Manager for Systemd {
+    fn remove(&self) -> Result<(), ManagerError> {
+        Self::remove(self)
+    }
+
     fn find(&self) -> Result<Option<ProcessId>, ManagerError> {
         Ok(process_of(&self.systemctl.show(&self.unit)?))
     }
