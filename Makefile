@@ -1,7 +1,7 @@
 # Entry points only: what they do stands in scripts/. docs/development.md explains.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-panel test-e2e lint check-macos fmt api clean-demo bench
+.PHONY: help run test test-rust test-panel test-e2e lint check-macos test-systemd fmt api clean-demo bench
 
 # The cargo profile of `make run`: dev or release.
 PROFILE ?= dev
@@ -24,6 +24,9 @@ test-panel: ## Only the panel's tests
 
 test-e2e: ## Only the end-to-end tests
 	@scripts/test e2e
+
+test-systemd: ## The managers' conformance suite against a real systemd, in a container (docker.io, mmdebstrap)
+	@scripts/systemd-container
 
 lint: ## Format, clippy, dependencies, panel, API contract, file size
 	@scripts/lint
