@@ -79,12 +79,13 @@ fn has_done_its_work(service: &ServiceView) -> bool {
 
 /// Whether waiting longer brings nothing. What a service was before the command says nothing of that.
 fn is_hopeless(was: &ServiceView, is: &ServiceView) -> bool {
-    match is.state {
-        ServiceStatus::Foreign | ServiceStatus::Degraded => true,
-        ServiceStatus::CrashLoop => was.state != ServiceStatus::CrashLoop || is.restarts != was.restarts,
-        ServiceStatus::Stopped => is.status == Status::Fail && is.since != was.since,
+    let lost = match is.state {
+        ServiceStatus::Foreign | ServiceStatus::Degraded | ServiceStatus::CrashLoop => true,
+        ServiceStatus::Stopped => is.status == Status::Fail,
         _ => false,
-    }
+    };
+    let moved = (is.state, is.since, is.restarts) != (was.state, was.since, was.restarts);
+    lost && moved
 }
 
 async fn settle(
