@@ -13,7 +13,7 @@ pub enum SinkError {
     NotAFifo { path: PathBuf },
     #[error("{} was written by a newer Steady (version {version}, this one reads {known}); update Steady", path.display())]
     Newer { path: PathBuf, version: u32, known: u32 },
-    #[error("{} is damaged: {source}; the sink starts with an empty one when it is removed", path.display())]
+    #[error("{} is damaged: {source}; the sink starts without it when it is removed", path.display())]
     Book { path: PathBuf, source: serde_json::Error },
     #[error("the log sink did not start ({} sink --home {}): {reason}", program.display(), home.display())]
     NotStarted { program: PathBuf, home: PathBuf, reason: String },

@@ -79,7 +79,7 @@ fn care(spec: Service, deps: Deps, events: mpsc::Sender<ServiceEvent>, when_down
     let (commands, inbox) = mpsc::channel(handle::COMMANDS_WAITING);
     let (shown, lifecycle) = watch::channel(Lifecycle::default());
     let handle = ServiceHandle::new(&spec.name, commands, lifecycle);
-    tokio::spawn(actor::Actor::new(spec, deps, events, shown).run(when_down, inbox));
+    tokio::spawn(Box::new(actor::Actor::new(spec, deps, events, shown)).run(when_down, inbox));
     handle
 }
 

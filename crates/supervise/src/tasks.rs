@@ -12,7 +12,8 @@ pub struct Task(AbortHandle);
 
 impl Task {
     pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(work).abort_handle())
+        // What it needed is given back when it is done, not when it is dropped.
+        Self(tokio::spawn(Box::pin(work)).abort_handle())
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use steady_model::time::AwakeInstant;
 
 /// A round that moves less than this did not pay, bytes.
-const LITTLE: usize = 32 << 10;
+pub const LITTLE: usize = 32 << 10;
 /// Rounds that follow each other faster than this are a trickle.
-const SOON: Duration = Duration::from_millis(2);
-/// Long enough for hundreds of lines, and too short for a widened FIFO to fill.
-pub const PAUSE: Duration = Duration::from_micros(500);
+const SOON: Duration = Duration::from_millis(3);
+/// Long enough for a thousand lines, and too short for a widened FIFO to fill.
+pub const PAUSE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 pub struct Breath {
@@ -53,6 +53,6 @@ mod tests {
         assert!(!breath.is_due(0, at(1_000_200)), "a request is no output");
         assert!(!breath.is_due(LITTLE, at(1_000_700)), "what pays goes on");
         assert!(breath.is_due(100, at(1_000_800)));
-        assert!(!breath.is_due(100, at(1_003_000)), "lines every few milliseconds cost nothing");
+        assert!(!breath.is_due(100, at(1_004_000)), "lines every few milliseconds cost nothing");
     }
 }

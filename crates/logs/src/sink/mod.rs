@@ -100,7 +100,7 @@ impl From<Reply> for Answer {
 
 impl Sink {
     fn open(home: &Path) -> Result<Self, SinkError> {
-        let book = Book::read(&home.join("sink.json"))?;
+        let book = Book::read(home)?;
         let socket = socket_path(home);
         // The lock is ours, so a socket that is there belongs to a dead sink.
         match fs::remove_file(&socket) {
@@ -116,7 +116,7 @@ impl Sink {
             .watch(std::os::fd::AsFd::as_fd(&listener), LISTENER)
             .map_err(SinkError::at("wait at", &socket))?;
         let scratch = Scratch::new().map_err(SinkError::at("make a pipe for", home))?;
-        let attached = book.attached().to_vec();
+        let attached = book.attached().cloned().collect::<Vec<_>>();
         let mut sink = Self {
             socket,
             listener,
@@ -166,9 +166,21 @@ impl Sink {
             }
             self.tick();
             if breath.is_due(moved, steady_clock::now().awake) {
-                breath::pause();
+                self.breathe(&ready)?;
             }
         }
+    }
+
+    /// Lets output gather. What was just drained is not watched meanwhile: to a FIFO that somebody watches,
+    /// every single write costs its service a look at who might be woken.
+    fn breathe(&mut self, drained: &[Token]) -> Result<(), SinkError> {
+        let Self { ready, streams, socket, .. } = self;
+        let trickling = || drained.iter().filter_map(|token| Some((*token, streams.get(token)?)));
+        trickling().for_each(|(token, stream)| ready.forget(stream.as_fd(), token));
+        breath::pause();
+        trickling().try_for_each(|(token, stream)| {
+            ready.watch(stream.as_fd(), token).map_err(SinkError::at("wait for output at", socket))
+        })
     }
 
     /// Says how many bytes it moved.

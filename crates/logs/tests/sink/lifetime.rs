@@ -126,9 +126,10 @@ fn a_bad_attachment_is_refused_with_its_reason() {
 #[test]
 fn a_sink_that_cannot_start_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("sink.json"), "{").unwrap();
+    fs::create_dir(dir.path().join("sink")).unwrap();
+    fs::write(dir.path().join("sink/brain.json"), "{").unwrap();
     let error = SinkClient::new(FIXTURE, dir.path()).ensure_running().unwrap_err().to_string();
-    assert!(error.contains("sink.json is damaged"), "{error}");
+    assert!(error.contains("sink/brain.json is damaged"), "{error}");
     let error = SinkClient::new("/no/such/steady", dir.path()).ensure_running().unwrap_err().to_string();
     assert!(error.contains("/no/such/steady sink") && error.contains("No such file"), "{error}");
 }

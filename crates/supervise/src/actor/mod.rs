@@ -132,25 +132,26 @@ impl Actor {
     }
 
     /// `when_down` is fed first when nothing of the service runs and nobody had stopped it.
-    pub async fn run(mut self, when_down: Input, mut commands: mpsc::Receiver<Box<Command>>) {
-        self.open_output().await;
-        for input in self.take_back(when_down).await {
+    /// Boxed, as a future has room for what it is given twice.
+    pub async fn run(mut self: Box<Self>, when_down: Input, mut commands: mpsc::Receiver<Box<Command>>) {
+        Box::pin(self.open_output()).await;
+        for input in Box::pin(self.take_back(when_down)).await {
             self.feed(input).await;
         }
-        self.ask_for_warnings().await;
+        Box::pin(self.ask_for_warnings()).await;
         let detached = loop {
             tokio::select! {
                 command = commands.recv() => match command.map(|command| *command) {
                     Some(Command { order: Order::Detach, taken }) => break taken,
                     Some(Command { order, taken }) => {
-                        self.obey(order).await;
+                        Box::pin(self.obey(order)).await;
                         // Whoever asked may have stopped waiting.
                         let _ = taken.map(|taken| taken.send(()));
                     }
                     None => break None,
                 },
-                () = Run::ended(&mut self.run) => self.ended().await,
-                Some(found) = self.found.1.recv() => self.hear(*found).await,
+                () = Run::ended(&mut self.run) => Box::pin(self.ended()).await,
+                Some(found) = self.found.1.recv() => Box::pin(self.hear(*found)).await,
                 () = timer::until(self.due) => self.timer().await,
             }
         };
@@ -172,8 +173,13 @@ impl Actor {
         }
     }
 
-    /// One input and all that follows from it.
-    async fn feed(&mut self, input: Input) {
+    /// One input and all that follows from it. Allocated while it goes on: a service at rest, which is every
+    /// service nearly always, is kept without room for its start and its end.
+    fn feed(&mut self, input: Input) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.follow(input))
+    }
+
+    async fn follow(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let (next, effects) = step(&self.life, &self.policy, input, steady_clock::now(), fastrand::f64());
