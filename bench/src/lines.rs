@@ -10,7 +10,8 @@ use rustix::process::getpid;
 use crate::clock::{Moment, pause};
 
 /// Of a line with its end, bytes.
-pub const LINE: u64 = 100;
+pub const LINE: u64 = LENGTH as u64;
+const LENGTH: usize = 100;
 const DIGITS: usize = 10;
 
 /// Writes `count` lines to standard output, `batch` in one write, then stays: a supervisor would start it again.
@@ -34,23 +35,24 @@ pub fn write(count: u64, batch: u64, begun: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Made once: formatting a line takes longer than writing it.
-struct Line([u8; LINE as usize]);
+/// Made once and numbered anew: formatting a line takes longer than writing it.
+struct Line([u8; LENGTH]);
 
 impl Default for Line {
     fn default() -> Self {
-        let mut line = [b'.'; LINE as usize];
-        line[DIGITS] = b' ';
-        line[LINE as usize - 1] = b'\n';
-        Self(line)
+        Self(std::array::from_fn(|at| match at {
+            DIGITS => b' ',
+            _ if at + 1 == LENGTH => b'\n',
+            _ => b'.',
+        }))
     }
 }
 
 impl Line {
     fn renumber(&mut self, number: u64) {
         let mut rest = number;
-        for digit in self.0[..DIGITS].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
+        for digit in self.0.iter_mut().take(DIGITS).rev() {
+            *digit = b"0123456789".get((rest % 10) as usize).copied().unwrap_or_default();
             rest /= 10;
         }
     }
