@@ -99,8 +99,15 @@ mod tests {
         let restarts = |second, watch: &mut LivenessWatch| {
             let (took, measure) = (Duration::ZERO, None);
             let evidence = "no answer in 3 s".to_owned();
-            let seen =
-                Observation { status: Status::Fail, evidence, fact: false, at: at(second), took, measure };
+            let seen = Observation {
+                status: Status::Fail,
+                evidence,
+                fact: false,
+                at: at(second),
+                took,
+                measure,
+                samples: Vec::new(),
+            };
             watch.observed(&config, "health", &seen, |_| Some(&life), |_| false)
         };
         assert_eq!(restarts(100, &mut watch), []);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::fs::{StatVfs, statvfs};
 use steady_model::check::Status;
+use steady_model::config::Free;
 use steady_model::words;
 
 use crate::probe::{Probe, Seen};
@@ -16,15 +17,15 @@ pub struct DiskProbe {
     worker: Worker,
 }
 
-/// Free bytes below which it is a warning or a failure.
+/// Free space below which it is a warning or a failure.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    warn: u64,
-    fail: u64,
+    warn: Free,
+    fail: Free,
 }
 
 impl DiskProbe {
-    pub fn new(path: PathBuf, warn: u64, fail: u64) -> Self {
+    pub fn new(path: PathBuf, warn: Free, fail: Free) -> Self {
         Self { path, limits: Limits { warn, fail }, worker: Worker::new("check-disk") }
     }
 }
@@ -61,12 +62,19 @@ fn judge(volume: &StatVfs, limits: Limits) -> Seen {
     let free = volume.f_bavail.saturating_mul(volume.f_frsize);
     let total = volume.f_blocks.saturating_mul(volume.f_frsize);
     let evidence = format!("{} of {} free", words::bytes(free), words::bytes(total));
-    let below = |limit| format!("{evidence}, less than {}", words::bytes(limit));
     #[expect(clippy::cast_precision_loss, reason = "a float holds bytes exactly up to 9 PB")]
-    let value = free as f64;
-    let seen = if free < limits.fail {
+    let (value, whole) = (free as f64, total as f64);
+    let is_below = |limit: Free| match limit {
+        Free::Bytes(least) => free < least,
+        Free::Share(least) => value < whole * least,
+    };
+    let below = |limit: Free| match limit {
+        Free::Bytes(least) => format!("{evidence}, less than {}", words::bytes(least)),
+        Free::Share(least) => format!("{evidence}, less than {} %", least * 100.0),
+    };
+    let seen = if is_below(limits.fail) {
         Seen::fact(Status::Fail, below(limits.fail))
-    } else if free < limits.warn {
+    } else if is_below(limits.warn) {
         Seen::fact(Status::Warn, below(limits.warn))
     } else {
         Seen::new(Status::Pass, evidence)
@@ -88,9 +96,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let half = free(dir.path()) / 2;
         let far = half * 100;
-        for (warn, fail, status, fact) in
-            [(half, 1, Status::Pass, false), (far, half, Status::Warn, true), (far, far, Status::Fail, true)]
-        {
+        let some = Free::Bytes;
+        for (warn, fail, status, fact) in [
+            (some(half), some(1), Status::Pass, false),
+            (some(far), some(half), Status::Warn, true),
+            (some(far), some(far), Status::Fail, true),
+            (Free::Share(1.5), some(1), Status::Warn, true),
+            (Free::Share(0.0), some(1), Status::Pass, false),
+        ] {
             let seen = look(dir.path(), Limits { warn, fail });
             assert_eq!((seen.status, seen.fact), (status, fact), "{seen:?}");
             assert!(seen.evidence.contains(" free"), "{}", seen.evidence);
@@ -102,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_missing_path_is_unknown_and_not_green() {
-        let seen = look(Path::new("/no/such/volume"), Limits { warn: 1, fail: 1 });
+        let seen = look(Path::new("/no/such/volume"), Limits { warn: Free::Bytes(1), fail: Free::Bytes(1) });
         assert_eq!((seen.status, seen.fact), (Status::Unknown, true));
         assert!(seen.evidence.contains("/no/such/volume"), "{}", seen.evidence);
     }

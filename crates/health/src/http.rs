@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, redirect};
 use serde_json::Value;
 use steady_model::check::Status;
+use steady_model::config::Predicate;
 use steady_model::words;
 
 use crate::probe::{Probe, Seen};
@@ -19,11 +20,26 @@ const SHOWN_CHARS: usize = 80;
 
 pub struct HttpProbe {
     url: String,
-    status: Vec<u16>,
-    /// Dotted path into the JSON body → the string form of the value it must have.
-    body: BTreeMap<String, String>,
+    rules: Rules,
     client: Result<Client, String>,
     phase: Phase,
+}
+
+/// What an answer must be like.
+pub struct Rules {
+    pub status: Vec<u16>,
+    /// Dotted path into the JSON body → what the string form of its value must be, else it fails.
+    pub body: BTreeMap<String, Predicate>,
+    /// Likewise, else it warns.
+    pub warn_body: BTreeMap<String, Predicate>,
+    /// An answer that takes longer is a warning.
+    pub slow: Option<Duration>,
+}
+
+impl Rules {
+    fn ask_for_body(&self) -> bool {
+        !self.body.is_empty() || !self.warn_body.is_empty()
+    }
 }
 
 /// How far a look has come, to be told when it takes too long.
@@ -34,7 +50,7 @@ enum Phase {
 }
 
 impl HttpProbe {
-    pub fn new(url: String, status: Vec<u16>, body: BTreeMap<String, String>) -> Self {
+    pub fn new(url: String, rules: Rules) -> Self {
         // A new connection for each look: a kept one would not notice that nobody accepts any more. No proxy
         // and no redirect: the check means this URL.
         let client = Client::builder()
@@ -44,7 +60,7 @@ impl HttpProbe {
             .user_agent(concat!("steady/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| cause(&e));
-        Self { url, status, body, client, phase: Phase::Answer }
+        Self { url, rules, client, phase: Phase::Answer }
     }
 
     async fn get(&mut self) -> Result<Answer, Seen> {
@@ -57,7 +73,7 @@ impl HttpProbe {
         let took = steady_clock::now().awake.since(begun.awake);
         let code = response.status().as_u16();
         self.phase = Phase::Body;
-        let body = if self.body.is_empty() || code == TOO_MANY_REQUESTS {
+        let body = if !self.rules.ask_for_body() || code == TOO_MANY_REQUESTS {
             Ok(Vec::new())
         } else {
             read_bounded(response).await
@@ -70,7 +86,7 @@ impl Probe for HttpProbe {
     async fn look(&mut self) -> Seen {
         match self.get().await {
             Ok(answer) => {
-                let seen = answer.judge(&self.status, &self.body);
+                let seen = answer.judge(&self.rules);
                 seen.measuring(answer.took.as_secs_f64(), "seconds")
             }
             Err(seen) => seen,
@@ -107,37 +123,58 @@ struct Answer {
 }
 
 impl Answer {
-    fn judge(&self, expected: &[u16], predicates: &BTreeMap<String, String>) -> Seen {
+    fn judge(&self, rules: &Rules) -> Seen {
         let head = format!("HTTP {} in {}", self.code, words::span(self.took));
         if self.code == TOO_MANY_REQUESTS {
             // Green needs what the rules ask for, and the limiter did not show it.
-            let status = if predicates.is_empty() { Status::Pass } else { Status::Unknown };
+            let status = if rules.ask_for_body() { Status::Unknown } else { Status::Pass };
             return Seen::new(status, format!("{head}: alive, but it limits the rate of requests"));
         }
-        if !expected.contains(&self.code) {
-            let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
+        if !rules.status.contains(&self.code) {
+            let expected: Vec<String> = rules.status.iter().map(u16::to_string).collect();
             return Seen::new(Status::Fail, format!("{head}, expected {}", expected.join(" or ")));
         }
-        if predicates.is_empty() {
-            return Seen::new(Status::Pass, head);
+        let passed = match self.judge_body(rules) {
+            Ok(passed) => passed,
+            Err((status, why)) => return Seen::new(status, format!("{head}, but {why}")),
+        };
+        let evidence = [head].into_iter().chain(passed).collect::<Vec<_>>().join(", ");
+        match rules.slow.filter(|slow| self.took > *slow) {
+            Some(slow) => {
+                Seen::new(Status::Warn, format!("{evidence}; more than {} is slow", words::span(slow)))
+            }
+            None => Seen::new(Status::Pass, evidence),
+        }
+    }
+
+    /// What it says of each rule, or the first that does not hold.
+    fn judge_body(&self, rules: &Rules) -> Result<Vec<String>, (Status, String)> {
+        if !rules.ask_for_body() {
+            return Ok(Vec::new());
         }
         let json = match self.body.as_ref().map(|b| serde_json::from_slice::<Value>(b)) {
             Ok(Ok(json)) => json,
-            Ok(Err(e)) => return Seen::new(Status::Fail, format!("{head}, but its body is not JSON: {e}")),
-            Err(why) => return Seen::new(Status::Fail, format!("{head}, but {why}")),
+            Ok(Err(e)) => return Err((Status::Fail, format!("its body is not JSON: {e}"))),
+            Err(why) => return Err((Status::Fail, why.clone())),
         };
+        let failing = rules.body.iter().map(|(path, rule)| (path, rule, Status::Fail));
+        let warning = rules.warn_body.iter().map(|(path, rule)| (path, rule, Status::Warn));
         let mut passed = Vec::new();
-        for (path, want) in predicates {
-            match find(&json, path).map(string_form) {
-                Some(got) if got == *want => passed.push(format!("{path} \"{}\"", clip(&got))),
-                Some(got) => {
-                    let why = format!("{head}, but {path} is \"{}\" and not \"{want}\"", clip(&got));
-                    return Seen::new(Status::Fail, why);
+        for (path, rule, else_status) in failing.chain(warning) {
+            let got = find(&json, path).map(string_form);
+            match (rule.holds(got.as_deref()), got) {
+                (true, Some(got)) => passed.push(format!("{path} \"{}\"", clip(&got))),
+                (true, None) => {}
+                (false, Some(got)) if rule.not => {
+                    return Err((else_status, format!("{path} is \"{}\"", clip(&got))));
                 }
-                None => return Seen::new(Status::Fail, format!("{head}, but its body has no {path}")),
+                (false, Some(got)) => {
+                    return Err((else_status, format!("{path} is \"{}\" and not \"{rule}\"", clip(&got))));
+                }
+                (false, None) => return Err((else_status, format!("its body has no {path}"))),
             }
         }
-        Seen::new(Status::Pass, format!("{head}, {}", passed.join(", ")))
+        Ok(passed)
     }
 }
 
@@ -201,17 +238,25 @@ mod tests {
         Answer { code, took: Duration::from_millis(3), body: Ok(body.as_bytes().to_vec()) }
     }
 
-    type Rules = &'static [(&'static str, &'static str)];
+    type Typed = &'static [(&'static str, &'static str)];
 
-    fn rules(rules: &[(&str, &str)]) -> BTreeMap<String, String> {
-        rules.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    fn map(typed: &[(&str, &str)]) -> BTreeMap<String, Predicate> {
+        let predicate = |text: &str| match text.strip_prefix('!') {
+            Some(text) => Predicate { not: true, alternatives: vec![text.to_owned()] },
+            None => Predicate { not: false, alternatives: vec![text.to_owned()] },
+        };
+        typed.iter().map(|(path, text)| ((*path).to_owned(), predicate(text))).collect()
+    }
+
+    fn rules(body: &[(&str, &str)]) -> Rules {
+        Rules { status: vec![200], body: map(body), warn_body: BTreeMap::new(), slow: None }
     }
 
     #[test]
     fn bodies_are_judged_by_every_rule() {
         let body =
             r#"{"status":"ok","vault":"missing","n":3,"up":true,"gone":null,"parts":[{"a.b":1},{"s":"x"}]}"#;
-        let table: &[(Rules, Status, &str)] = &[
+        let table: &[(Typed, Status, &str)] = &[
             (&[("status", "ok")], Status::Pass, r#"HTTP 200 in 3 ms, status "ok""#),
             (&[("n", "3"), ("up", "true")], Status::Pass, r#"HTTP 200 in 3 ms, n "3", up "true""#),
             (
@@ -224,22 +269,40 @@ mod tests {
                 Status::Fail,
                 r#"HTTP 200 in 3 ms, but vault is "missing" and not "ok""#,
             ),
+            (&[("vault", "!missing")], Status::Fail, r#"HTTP 200 in 3 ms, but vault is "missing""#),
+            (&[("sync", "!stale")], Status::Pass, "HTTP 200 in 3 ms"),
             (&[("postgres", "ok")], Status::Fail, "HTTP 200 in 3 ms, but its body has no postgres"),
             (&[("parts.7.s", "x")], Status::Fail, "HTTP 200 in 3 ms, but its body has no parts.7.s"),
             (&[("status.deep", "x")], Status::Fail, "HTTP 200 in 3 ms, but its body has no status.deep"),
         ];
         for (predicates, status, evidence) in table {
-            let seen = answer(200, body).judge(&[200], &rules(predicates));
+            let seen = answer(200, body).judge(&rules(predicates));
             assert_eq!((seen.status, seen.evidence.as_str()), (*status, *evidence));
             assert!(!seen.fact, "one odd answer is no fact");
         }
     }
 
     #[test]
+    fn softer_rules_and_slow_answers_warn() {
+        let soft = Rules { warn_body: map(&[("disk", "!low"), ("n", "3")]), ..rules(&[("status", "ok")]) };
+        let seen = |body: &str| answer(200, body).judge(&soft);
+        assert_eq!(seen(r#"{"status":"ok","n":3}"#).status, Status::Pass);
+        assert_eq!(seen(r#"{"status":"ok","n":3,"disk":"low"}"#).status, Status::Warn);
+        assert_eq!(seen(r#"{"status":"ok"}"#).evidence, "HTTP 200 in 3 ms, but its body has no n");
+        assert_eq!(seen(r#"{"status":"no","disk":"low"}"#).status, Status::Fail, "the worse rule counts");
+        let strict = Rules { slow: Some(Duration::from_millis(2)), ..rules(&[]) };
+        let slow = answer(200, "").judge(&strict);
+        assert_eq!(
+            (slow.status, slow.evidence.as_str()),
+            (Status::Warn, "HTTP 200 in 3 ms; more than 2 ms is slow")
+        );
+    }
+
+    #[test]
     fn a_rate_limiter_is_alive_but_does_not_make_a_body_rule_green() {
-        let seen = answer(429, "").judge(&[200], &rules(&[]));
+        let seen = answer(429, "").judge(&rules(&[]));
         assert_eq!(seen.status, Status::Pass, "{}", seen.evidence);
-        let seen = answer(429, "").judge(&[200], &rules(&[("status", "ok")]));
+        let seen = answer(429, "").judge(&rules(&[("status", "ok")]));
         assert_eq!(seen.status, Status::Unknown);
     }
 }

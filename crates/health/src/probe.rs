@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steady_model::check::{Measure, Status};
+use steady_model::check::{Measure, Sample, Status};
 
 /// What one look saw; the schedule adds when it was and how long it took.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,11 +13,13 @@ pub struct Seen {
     /// Counts at once (a full disk, a permission error).
     pub fact: bool,
     pub measure: Option<Measure>,
+    /// What else it measured, for `/metrics`.
+    pub samples: Vec<Sample>,
 }
 
 impl Seen {
     pub fn new(status: Status, evidence: impl Into<String>) -> Self {
-        Self { status, evidence: evidence.into(), fact: false, measure: None }
+        Self { status, evidence: evidence.into(), fact: false, measure: None, samples: Vec::new() }
     }
 
     pub fn fact(status: Status, evidence: impl Into<String>) -> Self {

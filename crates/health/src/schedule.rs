@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::disk::DiskProbe;
-use crate::http::HttpProbe;
+use crate::http::{HttpProbe, Rules};
 use crate::path::PathProbe;
 use crate::probe::{Probe, Seen};
 
@@ -77,17 +77,36 @@ pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHand
         nudges.insert(check.name.clone(), Arc::clone(&nudge));
         let turn = Turn { name: check.name, probe: check.probe, first, nudge, events: events.clone() };
         first += step;
-        match check.kind {
-            CheckKind::Http { url, status, body } => {
-                tasks.spawn(turn.follow(HttpProbe::new(url, status, body)))
-            }
-            CheckKind::Path { path } => tasks.spawn(turn.follow(PathProbe::new(path))),
-            CheckKind::Disk { path, warn_bytes, fail_bytes } => {
-                tasks.spawn(turn.follow(DiskProbe::new(path, warn_bytes, fail_bytes)))
-            }
-        };
+        start(check.kind, turn, &mut tasks);
     }
     ChecksHandle { nudges, tasks: Mutex::new(tasks) }
+}
+
+fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
+    match kind {
+        CheckKind::Http { url, status, body, warn_body, slow } => {
+            tasks.spawn(turn.follow(HttpProbe::new(url, Rules { status, body, warn_body, slow })))
+        }
+        CheckKind::Path { path } => tasks.spawn(turn.follow(PathProbe::new(path))),
+        CheckKind::Disk { path, warn, fail } => tasks.spawn(turn.follow(DiskProbe::new(path, warn, fail))),
+        unbuilt => tasks.spawn(turn.follow(Unbuilt(unbuilt.name()))),
+    };
+}
+
+/// For the hour in which the kinds are being built; gone when the last is there.
+struct Unbuilt(&'static str);
+
+impl Probe for Unbuilt {
+    async fn look(&mut self) -> Seen {
+        Seen::new(
+            steady_model::check::Status::Unknown,
+            format!("checks of kind {} are not built yet", self.0),
+        )
+    }
+
+    fn overdue(&self, _timeout: Duration) -> Seen {
+        Seen::new(steady_model::check::Status::Unknown, "no answer")
+    }
 }
 
 /// One check's turn-taking.
@@ -131,6 +150,7 @@ fn observation(seen: Seen, took: Duration) -> Observation {
         at: steady_clock::now(),
         took,
         measure: seen.measure,
+        samples: seen.samples,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use steady_health::{CheckEvent, ChecksHandle, watch};
 use steady_model::check::{Severity, Status, Thresholds};
-use steady_model::config::{Check, CheckKind, Probe};
+use steady_model::config::{Check, CheckKind, Free, Predicate, Probe};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -69,12 +69,15 @@ fn check(name: &str, kind: CheckKind, interval: Duration, timeout: Duration) -> 
         severity: Severity::Critical,
         thresholds: Thresholds::default(),
         service: None,
+        depends_on: Vec::new(),
+        warm_up: Duration::ZERO,
     }
 }
 
 fn http(url: String, rules: &[(&str, &str)]) -> CheckKind {
-    let body = rules.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>();
-    CheckKind::Http { url, status: vec![200], body }
+    let predicate = |v: &str| Predicate { not: false, alternatives: vec![v.to_owned()] };
+    let body = rules.iter().map(|(k, v)| ((*k).to_owned(), predicate(v))).collect();
+    CheckKind::Http { url, status: vec![200], body, warn_body: BTreeMap::new(), slow: None }
 }
 
 fn start(checks: Vec<Check>) -> (ChecksHandle, mpsc::Receiver<CheckEvent>) {
@@ -266,7 +269,7 @@ async fn disk_and_path_checks_look_through_the_schedule() {
     let path = dir.path().to_owned();
     let (handle, mut events) = start(vec![check(
         "disk",
-        CheckKind::Disk { path, warn_bytes: u64::MAX, fail_bytes: 1 },
+        CheckKind::Disk { path, warn: Free::Bytes(u64::MAX), fail: Free::Bytes(1) },
         HOUR,
         TWO_SECONDS,
     )]);

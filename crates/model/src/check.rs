@@ -43,7 +43,20 @@ pub struct Observation {
     pub took: Duration,
     /// A number worth a trend, e.g. free bytes, with its unit.
     pub measure: Option<Measure>,
+    /// What else it measured, for `/metrics`.
+    pub samples: Vec<Sample>,
 }
+
+/// One value of a metric, e.g. `pkg_outbox_pending_events{event_type="chunk"} 3`. All are gauges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Sample {
+    /// As Prometheus wants it, with its base unit.
+    pub metric: String,
+    pub labels: std::collections::BTreeMap<String, String>,
+    pub value: f64,
+}
+
+impl Eq for Sample {}
 
 /// A measured value with its base unit: `bytes`, `seconds`, `ratio`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{Operation, RestorePoint, RestoreRecord};
-use crate::check::{Measure, Severity, Status};
+use crate::check::{Measure, Sample, Severity, Status};
 use crate::crash::CrashSummary;
 use crate::job::RunRecord;
 use crate::process::PortOwner;
@@ -78,7 +78,7 @@ pub enum ServiceStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CheckView {
     pub name: String,
-    /// `http`, `path`, `disk`, `marker`.
+    /// `http`, `sqlite`, …: the kinds of `config::CheckKind`, and `logs`.
     pub kind: String,
     pub status: Status,
     pub severity: Severity,
@@ -88,7 +88,13 @@ pub struct CheckView {
     pub observed: Option<WallTime>,
     pub took_ms: u64,
     pub measure: Option<Measure>,
+    /// What else it measured, for `/metrics`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
     pub service: Option<String>,
+    /// The check or service whose trouble explains this one's: it gives no reason of its own meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use steady_model::config::{self, CheckKind, ConfigError, Readiness, Roots};
+use steady_model::config::{self, CheckKind, ConfigError, Free, Readiness, Roots};
 
 fn parse(text: &str) -> Result<config::Config, ConfigError> {
     let roots = Roots { base: Path::new("/home/ada/notes"), user_home: Some(Path::new("/home/ada")) };
@@ -46,11 +46,12 @@ fn a_short_file_resolves_to_absolute_paths_and_explicit_defaults() {
     assert_eq!(brain.cwd, Path::new("/home/ada/brain"));
     assert_eq!(brain.stop_grace, Duration::from_secs(10));
     assert_eq!(brain.ready, Readiness::Http { url: "http://127.0.0.1:8741/health".into() });
-    let CheckKind::Disk { path, warn_bytes, fail_bytes } = &config.checks[0].kind else { panic!() };
-    assert_eq!(
-        (path.as_path(), *warn_bytes, *fail_bytes),
-        (Path::new("/home/ada/notes/data"), 2_000_000_000, 1_000_000_000)
-    );
+    let disk = CheckKind::Disk {
+        path: "/home/ada/notes/data".into(),
+        warn: Free::Bytes(2_000_000_000),
+        fail: Free::Bytes(1_000_000_000),
+    };
+    assert_eq!(config.checks[0].kind, disk);
     let job = &config.jobs[0];
     assert_eq!(job.stale_after, Duration::from_secs(12 * 3600));
     assert_eq!(job.lock, Path::new("/home/ada/notes/data/.sync_lock"));

@@ -358,11 +358,15 @@ export interface components {
         Changed: "added" | "removed" | "changed";
         CheckView: {
             evidence: string;
-            /** @description `http`, `path`, `disk`, `marker`. */
+            /** @description The check or service whose trouble explains this one's: it gives no reason of its own meanwhile. */
+            explained_by?: string | null;
+            /** @description `http`, `sqlite`, …: the kinds of `config::CheckKind`, and `logs`. */
             kind: string;
             measure?: components["schemas"]["Measure"] | null;
             name: string;
             observed?: components["schemas"]["WallTime"] | null;
+            /** @description What else it measured, for `/metrics`. */
+            samples?: components["schemas"]["Sample"][];
             service?: string | null;
             severity: components["schemas"]["Severity"];
             since?: components["schemas"]["WallTime"] | null;
@@ -658,6 +662,16 @@ export interface components {
             started: components["schemas"]["WallTime"];
             /** @description The last lines of its output, oldest first. */
             tail: string[];
+        };
+        /** @description One value of a metric, e.g. `pkg_outbox_pending_events{event_type="chunk"} 3`. All are gauges. */
+        Sample: {
+            labels: {
+                [key: string]: string;
+            };
+            /** @description As Prometheus wants it, with its base unit. */
+            metric: string;
+            /** Format: double */
+            value: number;
         };
         /**
          * @description The states of design §5 by name.

@@ -133,7 +133,7 @@ fn check(name: String, service: Option<String>, facts: &[&Fact]) -> Option<Check
     let evidence: Vec<&str> = told.iter().map(|fact| fact.evidence.as_str()).collect();
     Some(CheckView {
         name,
-        kind: "log".to_owned(),
+        kind: "logs".to_owned(),
         status: if trouble { Status::Warn } else { Status::Pass },
         severity: Severity::Warning,
         evidence: evidence.join("; "),
@@ -141,7 +141,9 @@ fn check(name: String, service: Option<String>, facts: &[&Fact]) -> Option<Check
         observed: Some(told.iter().map(|fact| fact.observed).max()?),
         took_ms: 0,
         measure: None,
+        samples: Vec::new(),
         service,
+        explained_by: None,
     })
 }
 

@@ -260,7 +260,15 @@ mod tests {
 
     fn saw(status: Status, second: u64, took: u64) -> Observation {
         let took = Duration::from_secs(took);
-        Observation { status, evidence: "seen".into(), fact: false, at: at(second), took, measure: None }
+        Observation {
+            status,
+            evidence: "seen".into(),
+            fact: false,
+            at: at(second),
+            took,
+            measure: None,
+            samples: Vec::new(),
+        }
     }
 
     fn ready(second: u64) -> Lifecycle {

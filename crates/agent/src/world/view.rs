@@ -24,7 +24,9 @@ pub fn check(spec: &Check, state: &CheckState) -> CheckView {
         observed: last.map(|o| o.at.wall),
         took_ms: last.map_or(0, |o| u64::try_from(o.took.as_millis()).unwrap_or(u64::MAX)),
         measure: last.and_then(|o| o.measure.clone()),
+        samples: last.map(|o| o.samples.clone()).unwrap_or_default(),
         service: spec.service.clone(),
+        explained_by: None,
     }
 }
 

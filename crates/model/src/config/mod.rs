@@ -13,8 +13,9 @@ pub use diff::diff;
 pub use error::ConfigError;
 pub use raw::json_schema;
 pub use resolved::{
-    Backup, Check, CheckKind, Config, Env, Job, LogFile, Manager, Probe, Readiness, RequiredPath, Rotation,
-    SecretRef, Service, StopSignal,
+    Backup, Check, CheckKind, Config, Count, Database, Env, Free, Job, LogFile, Manager, OutboxLimits,
+    PostgresServer, Predicate, Probe, Readiness, RedisServer, RequiredPath, Rotation, SecretRef, Service,
+    SqliteLimits, StopSignal,
 };
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,3 +1,4 @@
+mod check;
 mod service;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
-use crate::check::Severity;
+pub use check::{Check, Kind, Number};
 pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
 
 /// `steady.toml` as typed. Relative paths start at the folder of the file; durations are written like
@@ -48,54 +49,6 @@ pub struct Agent {
     /// After the machine woke, services are not restarted for failing checks for this long. Default 30s.
     #[schemars(with = "Option<String>")]
     pub wake_settle: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    Http,
-    Path,
-    Disk,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    #[schemars(with = "Kind")]
-    pub kind: Spanned<Kind>,
-    /// `http`: the address to GET.
-    #[schemars(with = "Option<String>")]
-    pub url: Option<Spanned<String>>,
-    /// `http`: status codes that pass. Default 200.
-    #[schemars(with = "Option<Vec<u16>>")]
-    pub status: Option<Spanned<Vec<u16>>>,
-    /// `http`: dotted path into the JSON answer → the value it must have.
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
-    pub body: Option<Spanned<BTreeMap<String, String>>>,
-    /// `path` and `disk`: the directory.
-    #[schemars(with = "Option<String>")]
-    pub path: Option<Spanned<String>>,
-    /// `disk`: less free space than this is a warning. Default 5 GB.
-    #[schemars(with = "Option<String>")]
-    pub warn_below: Option<Spanned<String>>,
-    /// `disk`: less free space than this is a failure. Default 1 GB.
-    #[schemars(with = "Option<String>")]
-    pub fail_below: Option<Spanned<String>>,
-    /// Default 10s (`http`), 30s (`path`), 60s (`disk`).
-    #[schemars(with = "Option<String>")]
-    pub interval: Option<Spanned<String>>,
-    /// Default 3s.
-    #[schemars(with = "Option<String>")]
-    pub timeout: Option<Spanned<String>>,
-    #[serde(default)]
-    pub severity: Severity,
-    /// Failures in a row before the verdict worsens. Default 3.
-    pub worsen: Option<u32>,
-    /// Passes in a row before it improves. Default 2.
-    pub improve: Option<u32>,
-    /// The service whose trouble explains this check's.
-    #[schemars(with = "Option<String>")]
-    pub service: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

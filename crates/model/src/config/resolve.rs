@@ -1,5 +1,7 @@
 mod check;
+mod check_keys;
 mod service;
+mod store;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,8 +29,7 @@ pub(super) fn resolve(raw: Raw, source: &Source<'_>, roots: &Roots<'_>) -> Resul
     let wake_settle = cx.duration("agent.wake_settle", raw.agent.wake_settle.as_ref(), 30 * SECOND)?;
     let services = cx.services(&raw)?;
     let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
-    let checks =
-        raw.check.into_iter().map(|(n, c)| cx.check(&n, &c, &names)).collect::<Result<Vec<_>, _>>()?;
+    let checks = cx.checks(&raw.check, &names)?;
     let jobs = raw.job.into_iter().map(|(n, j)| cx.job(&n, &j, &names)).collect::<Result<Vec<_>, _>>()?;
     let log_files =
         raw.logfile.into_iter().map(|(n, l)| cx.log_file(&n, &l)).collect::<Result<Vec<_>, _>>()?;

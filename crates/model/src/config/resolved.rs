@@ -1,14 +1,19 @@
 //! What the rest of Steady works with.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::check::{Severity, Thresholds};
 use crate::depend::Dependency;
 use crate::liveness::Liveness;
 use crate::service::RestartPolicy;
+pub use check::{
+    Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
+    SqliteLimits,
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -174,49 +179,6 @@ pub struct LogFile {
     pub name: String,
     pub path: PathBuf,
     pub rotation: Rotation,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    pub name: String,
-    pub probe: Probe,
-    pub kind: CheckKind,
-    pub severity: Severity,
-    pub thresholds: Thresholds,
-    /// The service whose trouble explains this check's.
-    pub service: Option<String>,
-}
-
-/// When a check looks and how long it may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Probe {
-    pub interval: Duration,
-    pub timeout: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum CheckKind {
-    Http {
-        url: String,
-        /// Status codes that pass. 429 always counts as alive.
-        status: Vec<u16>,
-        /// Dotted path into the JSON body → the string form of the value it must have.
-        body: BTreeMap<String, String>,
-    },
-    /// A directory that exists, is readable and not empty.
-    Path { path: PathBuf },
-    /// Free space on the volume of `path`.
-    Disk { path: PathBuf, warn_bytes: u64, fail_bytes: u64 },
-}
-
-impl CheckKind {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Http { .. } => "http",
-            Self::Path { .. } => "path",
-            Self::Disk { .. } => "disk",
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

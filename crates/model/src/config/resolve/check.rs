@@ -1,51 +1,62 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use toml::Spanned;
 
-use super::{Context, SECOND};
+use super::{Context, HOUR, SECOND};
 use crate::check::Thresholds;
 use crate::config::error::ConfigError;
 use crate::config::raw::{self, Kind};
-use crate::config::resolved::{Check, CheckKind, Probe};
+use crate::config::resolved::{Check, CheckKind, Env, Free, Predicate, Probe};
+
+pub(super) type Key<'a> = &'a dyn Fn(&str) -> String;
 
 impl Context<'_> {
-    pub(super) fn check(
+    pub(super) fn checks(
+        &mut self,
+        raw: &BTreeMap<Spanned<String>, raw::Check>,
+        services: &[&str],
+    ) -> Result<Vec<Check>, ConfigError> {
+        let names: Vec<&str> = raw.keys().map(|name| name.get_ref().as_str()).collect();
+        let checks = raw
+            .iter()
+            .map(|(name, check)| self.check(name, check, services, &names))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (name, raw) in raw {
+            if let Some(typed) = raw.depends_on.as_ref().filter(|_| explains_itself(name.get_ref(), &checks))
+            {
+                let what = format!(
+                    "check.{}.depends_on leads back to itself; nothing would ever be shown",
+                    name.get_ref()
+                );
+                return Err(self.bad(typed, what));
+            }
+        }
+        Ok(checks)
+    }
+
+    fn check(
         &mut self,
         name: &Spanned<String>,
         raw: &raw::Check,
         services: &[&str],
+        checks: &[&str],
     ) -> Result<Check, ConfigError> {
         self.check_name("check", name)?;
         let key = |k: &str| format!("check.{}.{k}", name.get_ref());
         self.refuse_foreign_keys(name.get_ref(), raw)?;
-        let missing = |k: &str| self.bad(&raw.kind, format!("{} is missing", key(k)));
-        let (kind, interval) = match raw.kind.get_ref() {
-            Kind::Http => {
-                let url = raw.url.as_ref().ok_or_else(|| missing("url"))?;
-                let kind = CheckKind::Http {
-                    url: self.url(&key("url"), url)?,
-                    status: raw.status.as_ref().map_or_else(|| vec![200], |s| s.get_ref().clone()),
-                    body: raw.body.as_ref().map(|b| b.get_ref().clone()).unwrap_or_default(),
-                };
-                (kind, 10 * SECOND)
-            }
-            Kind::Path => {
-                let path = raw.path.as_ref().ok_or_else(|| missing("path"))?;
-                (CheckKind::Path { path: self.path(path.get_ref()) }, 30 * SECOND)
-            }
-            Kind::Disk => {
-                let path = raw.path.as_ref().ok_or_else(|| missing("path"))?;
-                let warn_bytes = self.size(&key("warn_below"), raw.warn_below.as_ref(), 5_000_000_000)?;
-                let fail_bytes = self.size(&key("fail_below"), raw.fail_below.as_ref(), 1_000_000_000)?;
-                (CheckKind::Disk { path: self.path(path.get_ref()), warn_bytes, fail_bytes }, 60 * SECOND)
-            }
-        };
-        let probe = Probe {
-            interval: self.duration(&key("interval"), raw.interval.as_ref(), interval)?,
-            timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), 3 * SECOND)?,
-        };
+        let kind = self.kind(&key, raw)?;
+        if matches!(kind, CheckKind::Usage { .. }) && raw.service.is_none() {
+            return Err(self.bad(&raw.kind, format!("{} is missing", key("service"))));
+        }
+        let (interval, timeout) = usual_probe(*raw.kind.get_ref());
         let usual = Thresholds::default();
         Ok(Check {
             name: name.get_ref().clone(),
-            probe,
+            probe: Probe {
+                interval: self.duration(&key("interval"), raw.interval.as_ref(), interval)?,
+                timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), timeout)?,
+            },
             kind,
             severity: raw.severity,
             thresholds: Thresholds {
@@ -57,29 +68,175 @@ impl Context<'_> {
                 .as_ref()
                 .map(|s| self.reference(&key("service"), s, s.get_ref(), services))
                 .transpose()?,
+            depends_on: match &raw.depends_on {
+                None => Vec::new(),
+                Some(typed) => typed
+                    .get_ref()
+                    .iter()
+                    .map(|name| self.named("check", &key("depends_on"), typed, name, checks))
+                    .collect::<Result<_, _>>()?,
+            },
+            warm_up: self.duration(&key("warm_up"), raw.warm_up.as_ref(), Duration::ZERO)?,
         })
     }
 
-    fn refuse_foreign_keys(&self, name: &str, raw: &raw::Check) -> Result<(), ConfigError> {
-        let kind = *raw.kind.get_ref();
-        let span =
-            |s: Option<std::ops::Range<usize>>, k: &'static str, ok: bool| s.filter(|_| !ok).map(|s| (s, k));
-        let http = kind == Kind::Http;
-        let disk = kind == Kind::Disk;
-        let wrong = [
-            span(raw.url.as_ref().map(Spanned::span), "url", http),
-            span(raw.status.as_ref().map(Spanned::span), "status", http),
-            span(raw.body.as_ref().map(Spanned::span), "body", http),
-            span(raw.path.as_ref().map(Spanned::span), "path", !http),
-            span(raw.warn_below.as_ref().map(Spanned::span), "warn_below", disk),
-            span(raw.fail_below.as_ref().map(Spanned::span), "fail_below", disk),
-        ];
-        match wrong.into_iter().flatten().next() {
-            Some((at, k)) => {
-                let what = format!("check.{name}.{k} means nothing for a check of this kind");
-                Err(self.source.error(&at, what, None))
+    fn kind(&mut self, key: Key<'_>, raw: &raw::Check) -> Result<CheckKind, ConfigError> {
+        Ok(match raw.kind.get_ref() {
+            Kind::Http => CheckKind::Http {
+                url: self.url(&key("url"), self.needed(key, raw, "url", raw.url.as_ref())?)?,
+                status: raw.status.as_ref().map_or_else(|| vec![200], |s| s.get_ref().clone()),
+                body: predicates(raw.body.as_ref()),
+                warn_body: predicates(raw.warn_body.as_ref()),
+                slow: self.slow(key, raw)?,
+            },
+            Kind::Tcp => CheckKind::Tcp { address: self.address(key, raw)?, slow: self.slow(key, raw)? },
+            Kind::Process => CheckKind::Process {
+                pattern: self.needed(key, raw, "process", raw.process.as_ref())?.get_ref().clone(),
+            },
+            Kind::Port => CheckKind::Port {
+                port: self.port(&key("port"), self.needed(key, raw, "port", raw.port.as_ref())?)?,
+                process: raw.process.as_ref().map(|p| p.get_ref().clone()),
+            },
+            Kind::Path => CheckKind::Path { path: self.checked_path(key, raw)? },
+            Kind::Disk => CheckKind::Disk {
+                path: self.checked_path(key, raw)?,
+                warn: self.free(&key("warn_below"), raw.warn_below.as_ref(), 5_000_000_000)?,
+                fail: self.free(&key("fail_below"), raw.fail_below.as_ref(), 1_000_000_000)?,
+            },
+            Kind::Marker => {
+                let max_age = self.needed(key, raw, "max_age", raw.max_age.as_ref())?;
+                let max_age = self.duration(&key("max_age"), Some(max_age), HOUR)?;
+                CheckKind::Marker { path: self.checked_path(key, raw)?, max_age }
             }
-            None => Ok(()),
+            Kind::Command => {
+                let command = self.needed(key, raw, "command", raw.command.as_ref())?;
+                CheckKind::Command {
+                    command: self.command(&key("command"), command)?,
+                    cwd: self.cwd(&key("cwd"), raw.cwd.as_ref()),
+                    env: Env { vars: raw.env.clone(), ..Env::default() },
+                }
+            }
+            Kind::Log => CheckKind::Log {
+                path: self.checked_path(key, raw)?,
+                pattern: self
+                    .pattern(&key("pattern"), self.needed(key, raw, "pattern", raw.pattern.as_ref())?)?,
+                window: self.duration(&key("window"), raw.window.as_ref(), 300 * SECOND)?,
+            },
+            Kind::Usage => CheckKind::Usage {
+                memory: raw
+                    .memory_above
+                    .as_ref()
+                    .map(|m| self.size(&key("memory_above"), Some(m), 0))
+                    .transpose()?,
+                cpu: raw.cpu_above.as_ref().map(|c| self.share(&key("cpu_above"), c)).transpose()?,
+            },
+            _ => self.store(key, raw)?,
+        })
+    }
+
+    pub(super) fn needed<'a, T>(
+        &self,
+        key: Key<'_>,
+        raw: &raw::Check,
+        name: &str,
+        typed: Option<&'a T>,
+    ) -> Result<&'a T, ConfigError> {
+        typed.ok_or_else(|| self.bad(&raw.kind, format!("{} is missing", key(name))))
+    }
+
+    pub(super) fn checked_path(
+        &self,
+        key: Key<'_>,
+        raw: &raw::Check,
+    ) -> Result<std::path::PathBuf, ConfigError> {
+        Ok(self.path(self.needed(key, raw, "path", raw.path.as_ref())?.get_ref()))
+    }
+
+    fn slow(&self, key: Key<'_>, raw: &raw::Check) -> Result<Option<Duration>, ConfigError> {
+        raw.slow.as_ref().map(|s| self.duration(&key("slow"), Some(s), SECOND)).transpose()
+    }
+
+    pub(super) fn address(&self, key: Key<'_>, raw: &raw::Check) -> Result<String, ConfigError> {
+        let typed = self.needed(key, raw, "address", raw.address.as_ref())?;
+        let text = typed.get_ref();
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0) => {
+                Ok(text.clone())
+            }
+            _ => {
+                let what = format!(
+                    "{} = \"{text}\" is not a host with a port, such as 127.0.0.1:5432",
+                    key("address")
+                );
+                Err(self.bad(typed, what))
+            }
         }
     }
+
+    pub(super) fn pattern(&self, key: &str, typed: &Spanned<String>) -> Result<String, ConfigError> {
+        match regex::Regex::new(typed.get_ref()) {
+            Ok(_) => Ok(typed.get_ref().clone()),
+            Err(e) => Err(self.bad(typed, format!("{key} is no regular expression: {e}"))),
+        }
+    }
+
+    /// `80 %` as 0.8.
+    pub(super) fn share(&self, key: &str, typed: &Spanned<String>) -> Result<f64, ConfigError> {
+        share(typed.get_ref()).ok_or_else(|| {
+            self.bad(typed, format!("{key} = \"{}\" is not a share such as \"80 %\"", typed.get_ref()))
+        })
+    }
+
+    fn free(&self, key: &str, typed: Option<&Spanned<String>>, usual: u64) -> Result<Free, ConfigError> {
+        match typed.and_then(|t| share(t.get_ref())) {
+            Some(share) => Ok(Free::Share(share)),
+            None => Ok(Free::Bytes(self.size(key, typed, usual)?)),
+        }
+    }
+}
+
+fn usual_probe(kind: Kind) -> (Duration, Duration) {
+    let interval = match kind {
+        Kind::Http | Kind::Tcp | Kind::Process | Kind::Port | Kind::Redis | Kind::Outbox => 10,
+        Kind::Disk | Kind::Command | Kind::Count | Kind::Equality => 60,
+        _ => 30,
+    };
+    let timeout = match kind {
+        Kind::Command | Kind::Sqlite | Kind::Count | Kind::Equality => 30,
+        _ => 3,
+    };
+    (interval * SECOND, timeout * SECOND)
+}
+
+fn predicates(typed: Option<&Spanned<BTreeMap<String, String>>>) -> BTreeMap<String, Predicate> {
+    let typed = typed.map(Spanned::get_ref).into_iter().flatten();
+    typed
+        .map(|(path, text)| {
+            let (not, text) = text.strip_prefix('!').map_or((false, text.as_str()), |rest| (true, rest));
+            (path.clone(), Predicate { not, alternatives: text.split('|').map(str::to_owned).collect() })
+        })
+        .collect()
+}
+
+fn share(text: &str) -> Option<f64> {
+    let percent: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+    (0.0..=10_000.0).contains(&percent).then_some(percent / 100.0)
+}
+
+/// Whether the checks that explain this one are explained by it.
+fn explains_itself(name: &str, checks: &[Check]) -> bool {
+    let causes = |name: &str| {
+        checks.iter().find(|c| c.name == name).map(|c| c.depends_on.as_slice()).unwrap_or_default()
+    };
+    let mut open: Vec<&str> = causes(name).iter().map(String::as_str).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(cause) = open.pop() {
+        if cause == name {
+            return true;
+        }
+        if seen.insert(cause) {
+            open.extend(causes(cause).iter().map(String::as_str));
+        }
+    }
+    false
 }

@@ -112,13 +112,7 @@ impl Context<'_> {
             return Ok(Readiness::Tcp { port: self.port(&key("ready.tcp"), port)? });
         }
         if let Some(pattern) = log {
-            let text = pattern.get_ref();
-            return match regex::Regex::new(text) {
-                Ok(_) => Ok(Readiness::Log { pattern: text.clone() }),
-                Err(e) => {
-                    Err(self.bad(pattern, format!("{} is no regular expression: {e}", key("ready.log"))))
-                }
-            };
+            return Ok(Readiness::Log { pattern: self.pattern(&key("ready.log"), pattern)? });
         }
         if let Some(command) = command {
             return Ok(Readiness::Command { command: self.command(&key("ready.command"), command)? });
