@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use steady_model::process::SMALL_HEAP;
 
 use crate::SinkError;
 use crate::protocol::{Attachment, Reply, Request, ServiceStats, SinkEvent, socket_path};
@@ -21,10 +22,6 @@ const START: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// killed is silent before the kernel has let go of its lock. Together some 4 s.
 const TRIES: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-
-/// For glibc: what a compression used goes back to the system at once, instead of being kept for the next.
-const FRUGAL: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")];
 
 /// Speaks to the sink of one home, and starts it when it is not there. Blocking; cheap to clone.
 #[derive(Debug, Clone)]
@@ -161,7 +158,7 @@ impl SinkClient {
             .arg("--home")
             .arg(&self.home)
             .current_dir("/")
-            .envs(FRUGAL)
+            .envs(SMALL_HEAP)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -13,6 +13,15 @@ pub struct ProcessId {
     pub started: u64,
 }
 
+/// The environment of Steady's own small processes, for glibc: one heap for all threads, and what was used for a
+/// moment goes back to the system at once. glibc reads it at a process's start only; elsewhere it means nothing.
+pub const SMALL_HEAP: [(&str, &str); 4] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "32768"),
+    ("MALLOC_TRIM_THRESHOLD_", "16384"),
+    ("MALLOC_TOP_PAD_", "16384"),
+];
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "how", content = "value")]

@@ -11,22 +11,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use steady_launch::find_program;
-use steady_logs::{Attachment, SinkClient, make_fifo, open_fifo};
+use steady_logs::{Attachment, SinkClient, make_fifo};
 use steady_model::config::Service;
+use steady_model::process::SMALL_HEAP;
 
 use crate::environment::{Mark, environment};
 use crate::error::{SpawnError, SuperviseError};
 use crate::manager::{home_mark, until};
+use crate::spawn::Program;
 use crate::{fifo_of, log_dir_of};
 
 /// The spawn count of a process that no agent counted.
 const UNCOUNTED: u64 = 0;
 /// How long a sink of systemd's may take until it answers.
 const SINK: Duration = Duration::from_secs(5);
-/// What keeps the sink small; see `SinkClient`.
-const FRUGAL: [&str; 3] =
-    ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_TRIM_THRESHOLD_=65536"];
 
 /// What may stand in the file of complaints, bytes.
 const COMPLAINTS: u64 = 1 << 20;
@@ -50,37 +48,17 @@ pub fn start_sink(home: &Path) -> Result<(), SuperviseError> {
 }
 
 fn become_service(spec: &Service, home: &Path) -> Result<std::convert::Infallible, SpawnError> {
-    let Some((name, args)) = spec.command.split_first() else { return Err(SpawnError::EmptyCommand) };
-    if !spec.cwd.is_dir() {
-        return Err(SpawnError::NoDirectory { path: spec.cwd.clone() });
-    }
     let environment = environment(&spec.env, &Mark::new(&spec.name, home), UNCOUNTED)?;
-    let program = find_program(name, &spec.cwd, &environment).ok_or_else(|| {
-        let path = environment.get("PATH").unwrap_or_default();
-        SpawnError::NotFound { program: name.clone(), path: path.to_string_lossy().into_owned() }
-    })?;
+    let program = Program::find(spec, &environment)?;
     let fifo = fifo_of(home, &spec.name);
     if let Some(dir) = fifo.parent() {
         steady_disk::create_private_dir(dir).map_err(SuperviseError::from)?;
     }
     make_fifo(&fifo).map_err(SuperviseError::from)?;
     drain(spec, home)?;
-    let output = open_fifo(&fifo, false).map_err(SuperviseError::from)?;
-    let path = fifo.clone();
-    let errors =
-        output.try_clone().map_err(|source| SuperviseError::Io { action: "share the FIFO", path, source })?;
     // No group of its own: the manager gave it one, and a leader cannot make another.
-    let source = Command::new(&program)
-        .arg0(name)
-        .args(args)
-        .current_dir(&spec.cwd)
-        .env_clear()
-        .envs(environment.iter())
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .exec();
-    Err(SpawnError::Exec { program, source })
+    let source = program.command(&fifo)?.exec();
+    Err(program.not_run(source))
 }
 
 /// Where a generated launchd job says what `steady exec` has to say.
@@ -137,7 +115,7 @@ fn by_systemd(home: &Path) -> io::Result<()> {
     let unit = format!("--unit=steady-sink-{}", home_mark(home));
     let mut command = Command::new("systemd-run");
     command.args(["--user", "--quiet", "--collect", "--property=Restart=on-failure", &unit]);
-    command.args(FRUGAL.map(|variable| format!("--setenv={variable}")));
+    command.args(SMALL_HEAP.map(|(name, value)| format!("--setenv={name}={value}")));
     let status =
         command.arg("--").arg(me).args(["sink", "--home"]).arg(home).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("systemd-run ended with {status}"))) }

@@ -165,7 +165,7 @@ async fn a_changed_configuration_counts_without_touching_the_process() {
     service.reconfigure(changed).unwrap();
     assert_eq!(world.answer(), Some(pid));
     let book = || {
-        std::fs::read_dir(world.home())
+        std::fs::read_dir(world.home().join("sink"))
             .unwrap()
             .flatten()
             .any(|file| std::fs::read_to_string(file.path()).is_ok_and(|text| text.contains("123456")))

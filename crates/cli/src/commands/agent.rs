@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use steady_agent::Options;
 use steady_model::crash::CrashSubject;
+use steady_model::process::SMALL_HEAP;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs the agent in the foreground until it is told to end.
 pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    share_one_arena();
+    keep_heap_small();
     log_to_stderr();
     steady_crash::install_panic_hook(&home, CrashSubject::Agent);
     let config = config.unwrap_or_else(|| home.join("steady.toml"));
@@ -23,15 +24,14 @@ pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 }
 
 /// glibc gives each thread a heap of its own, which costs an agent of a few threads half a megabyte and brings it
-/// nothing. It reads the variable at its start only, so this program starts again as itself.
-fn share_one_arena() {
-    const ARENAS: &str = "MALLOC_ARENA_MAX";
+/// nothing. It is told at a process's start only, so this program starts again as itself.
+fn keep_heap_small() {
     if cfg!(target_env = "gnu")
-        && std::env::var_os(ARENAS).is_none()
+        && SMALL_HEAP.iter().all(|(name, _)| std::env::var_os(name).is_none())
         && let Ok(program) = std::env::current_exe()
     {
         // Returns only when it could not, and then all is as well as before.
-        let _ = Command::new(program).args(std::env::args_os().skip(1)).env(ARENAS, "1").exec();
+        let _ = Command::new(program).args(std::env::args_os().skip(1)).envs(SMALL_HEAP).exec();
     }
 }
 
