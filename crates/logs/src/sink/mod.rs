@@ -2,6 +2,7 @@
 
 mod book;
 mod breath;
+mod descriptors;
 mod drops;
 mod requests;
 mod stream;
@@ -12,9 +13,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, process};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use steady_disk::{FileLock, Holder, LockError};
 use steady_model::crash::CrashSubject;
 use steady_model::time::{AwakeInstant, Now};
@@ -30,8 +31,6 @@ use stream::{Bench, Stream};
 use worker::Worker;
 
 const LISTENER: Token = 0;
-/// The most file descriptors that macOS grants one process. A stream takes two.
-const DESCRIPTORS: u64 = 10_240;
 
 /// Runs the sink of `home` until it is told to quit or terminated.
 ///
@@ -47,22 +46,11 @@ pub fn sink_main(home: &Path) -> Result<(), SinkError> {
         Err(LockError::Held { .. }) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    allow_many_streams();
+    descriptors::allow_many();
     let mut sink = Sink::open(home)?;
     // Nobody may be listening any more; that changes nothing.
     let _ = io::stdout().write_all(b"ready\n").and_then(|()| io::stdout().flush());
     sink.run()
-}
-
-/// The usual limit of 1,024 file descriptors (256 on macOS) is meant for programs that use `select`.
-fn allow_many_streams() {
-    let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.map_or(DESCRIPTORS, |max| max.min(DESCRIPTORS));
-    if limit.current.is_some_and(|now| now < most) {
-        limit.current = Some(most);
-        // Without it a stream too many is refused, and says so.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
 }
 
 struct Sink {
@@ -72,6 +60,8 @@ struct Sink {
     next: Token,
     connections: BTreeMap<Token, Connection>,
     streams: BTreeMap<Token, Stream>,
+    /// Those that are not waited for, since they are looked at anyway.
+    unwatched: BTreeSet<Token>,
     /// When streams want to be ticked, and the same by stream.
     due: BTreeSet<(AwakeInstant, Token)>,
     due_of: BTreeMap<Token, AwakeInstant>,
@@ -124,6 +114,7 @@ impl Sink {
             next: LISTENER + 1,
             connections: BTreeMap::new(),
             streams: BTreeMap::new(),
+            unwatched: BTreeSet::new(),
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
             book,
@@ -141,16 +132,22 @@ impl Sink {
 
     fn run(&mut self) -> Result<(), SinkError> {
         let (mut ready, mut breath) = (Vec::new(), Breath::default());
+        // What is looked at after a pause, whether or not the system says that it is ready.
+        let mut flowing: Vec<Token> = Vec::new();
         loop {
             let now = steady_clock::now().awake;
             let timeout = self.due.first().map(|(at, _)| at.since(now));
+            let timeout = if flowing.is_empty() { timeout } else { Some(Duration::ZERO) };
             self.ready
                 .wait(timeout, &mut ready)
                 .map_err(SinkError::at("wait for output at", &self.socket))?;
-            let (mut quit, mut moved) = (false, 0);
+            ready.append(&mut flowing);
+            let (mut quit, mut most, mut moving) = (false, 0, Vec::new());
             for token in &ready {
                 if self.streams.contains_key(token) {
-                    moved += self.pump(*token);
+                    let moved = self.pump(*token)?;
+                    most = moved.max(most);
+                    moving.extend((moved > 0).then_some(*token));
                 } else if *token == LISTENER {
                     self.accept();
                 } else {
@@ -165,31 +162,49 @@ impl Sink {
                 return Ok(());
             }
             self.tick();
-            if breath.is_due(moved, steady_clock::now().awake) {
-                self.breathe(&ready)?;
+            match breath.after(most, steady_clock::now().awake) {
+                Some(length) => {
+                    for token in &moving {
+                        self.turn_from(*token);
+                    }
+                    breath::pause(length);
+                    flowing = moving;
+                }
+                None => moving.into_iter().try_for_each(|token| self.turn_to(token))?,
             }
         }
     }
 
-    /// Lets output gather. What was just drained is not watched meanwhile: to a FIFO that somebody watches,
-    /// every single write costs its service a look at who might be woken.
-    fn breathe(&mut self, drained: &[Token]) -> Result<(), SinkError> {
-        let Self { ready, streams, socket, .. } = self;
-        let trickling = || drained.iter().filter_map(|token| Some((*token, streams.get(token)?)));
-        trickling().for_each(|(token, stream)| ready.forget(stream.as_fd(), token));
-        breath::pause();
-        trickling().try_for_each(|(token, stream)| {
-            ready.watch(stream.as_fd(), token).map_err(SinkError::at("wait for output at", socket))
-        })
+    /// Lets its output gather unwatched: to a FIFO that somebody watches, every single write costs its service a
+    /// look at who might be woken.
+    fn turn_from(&mut self, token: Token) {
+        if let Some(stream) = self.streams.get(&token)
+            && self.unwatched.insert(token)
+        {
+            self.ready.forget(stream.as_fd(), token);
+        }
+    }
+
+    fn turn_to(&mut self, token: Token) -> Result<(), SinkError> {
+        match self.streams.get(&token) {
+            Some(stream) if self.unwatched.remove(&token) => self
+                .ready
+                .watch(stream.as_fd(), token)
+                .map_err(SinkError::at("wait for output at", &self.socket)),
+            _ => Ok(()),
+        }
     }
 
     /// Says how many bytes it moved.
-    fn pump(&mut self, token: Token) -> usize {
-        let Some(stream) = self.streams.get_mut(&token) else { return 0 };
+    fn pump(&mut self, token: Token) -> Result<usize, SinkError> {
+        let Some(stream) = self.streams.get_mut(&token) else { return Ok(0) };
         let now = steady_clock::now();
         let moved = stream.pump(&mut Bench { scratch: &mut self.scratch, worker: &self.worker, now });
         self.after(token, now);
-        moved
+        if moved == 0 {
+            self.turn_to(token)?;
+        }
+        Ok(moved)
     }
 
     fn tick(&mut self) {
@@ -252,6 +267,7 @@ impl Sink {
         if let Some(stream) = self.streams.remove(&token) {
             self.ready.forget(stream.as_fd(), token);
         }
+        self.unwatched.remove(&token);
         self.forget_due(token);
     }
 
