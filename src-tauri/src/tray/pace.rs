@@ -5,8 +5,8 @@ use std::time::Duration;
 use steady_model::project::tray::TrayModel;
 use steady_model::time::AwakeInstant;
 
-/// Faster than this it would blink.
-pub const GAP: Duration = Duration::from_millis(150);
+/// Short enough that any change is seen within a tenth of a second, and long enough that a burst is one change.
+pub const GAP: Duration = Duration::from_millis(60);
 
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -73,10 +73,10 @@ mod tests {
         pace.offer(model("a"), at(0));
         assert_eq!(pace.offer(model("b"), at(10)), None);
         assert_eq!(pace.offer(model("c"), at(20)), None);
-        assert_eq!(pace.due(at(20)), Some(Duration::from_millis(130)));
-        assert_eq!(pace.release(at(149)), None);
-        assert_eq!(pace.release(at(150)), Some(model("c")));
-        assert_eq!(pace.due(at(150)), None);
+        assert_eq!(pace.due(at(20)), Some(GAP.saturating_sub(Duration::from_millis(20))));
+        assert_eq!(pace.release(at(59)), None);
+        assert_eq!(pace.release(at(60)), Some(model("c")));
+        assert_eq!(pace.due(at(60)), None);
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
     fn a_change_after_the_gap_waits_for_nothing() {
         let mut pace = Pace::default();
         pace.offer(model("a"), at(0));
-        assert_eq!(pace.offer(model("b"), at(150)), Some(model("b")));
+        assert_eq!(pace.offer(model("b"), at(60)), Some(model("b")));
     }
 }
