@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use reqwest::{Client, Response, redirect};
 use serde_json::Value;
 use steady_model::check::Status;
 use steady_model::config::Predicate;
+use steady_model::latency::Latency;
 use steady_model::words;
 
 use crate::probe::{Probe, Seen};
@@ -21,9 +23,21 @@ const SHOWN_CHARS: usize = 80;
 pub struct HttpProbe {
     url: String,
     rules: Rules,
-    client: Result<Client, String>,
+    latency: Latency,
     phase: Phase,
 }
+
+/// One for all checks, which share nothing but its settings: a new connection for each look, since a kept one
+/// would not notice that nobody accepts any more. No proxy and no redirect: a check means its URL.
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("steady/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|e| cause(&e))
+});
 
 /// What an answer must be like.
 pub struct Rules {
@@ -51,21 +65,12 @@ enum Phase {
 
 impl HttpProbe {
     pub fn new(url: String, rules: Rules) -> Self {
-        // A new connection for each look: a kept one would not notice that nobody accepts any more. No proxy
-        // and no redirect: the check means this URL.
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("steady/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| cause(&e));
-        Self { url, rules, client, phase: Phase::Answer }
+        Self { url, rules, latency: Latency::default(), phase: Phase::Answer }
     }
 
     async fn get(&mut self) -> Result<Answer, Seen> {
         let client =
-            self.client.as_ref().map_err(|e| Seen::new(Status::Unknown, format!("no HTTP client: {e}")))?;
+            CLIENT.as_ref().map_err(|e| Seen::new(Status::Unknown, format!("no HTTP client: {e}")))?;
         self.phase = Phase::Answer;
         let begun = steady_clock::now();
         // Never HEAD: the first users' services refuse it.
@@ -87,7 +92,10 @@ impl Probe for HttpProbe {
         match self.get().await {
             Ok(answer) => {
                 let seen = answer.judge(&self.rules);
-                seen.measuring(answer.took.as_secs_f64(), "seconds")
+                // How long a refusal takes says nothing of the work.
+                let is_answer = matches!(seen.status, Status::Pass | Status::Warn);
+                let slower = if is_answer { self.latency.note(answer.took) } else { None };
+                seen.or_slower(slower).measuring(answer.took.as_secs_f64(), "seconds")
             }
             Err(seen) => seen,
         }

@@ -4,11 +4,22 @@
 //! change a verdict is `steady_model::check::observe`'s. Must never change what it looks at, and never let one
 //! slow look delay another.
 
+mod census;
+mod command;
 mod disk;
 mod http;
+mod listening;
+mod log;
+mod marker;
 mod path;
+mod perfdata;
+mod port;
 mod probe;
+mod process;
+mod processes;
 mod schedule;
+mod tail;
+mod tcp;
 mod worker;
 
 pub use schedule::{CheckEvent, ChecksHandle, watch};

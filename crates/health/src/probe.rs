@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use steady_model::check::{Measure, Sample, Status};
+use steady_model::latency::Slower;
 
 /// What one look saw; the schedule adds when it was and how long it took.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,17 @@ impl Seen {
     pub fn measuring(self, value: f64, unit: &str) -> Self {
         Self { measure: Some(Measure { value, unit: unit.to_owned() }), ..self }
     }
+
+    /// A pass becomes a warning when answers have become much slower.
+    #[must_use]
+    pub fn or_slower(self, slower: Option<Slower>) -> Self {
+        match slower.filter(|_| self.status == Status::Pass) {
+            Some(slower) => {
+                Self { status: Status::Warn, evidence: format!("{}; {slower}", self.evidence), ..self }
+            }
+            None => self,
+        }
+    }
 }
 
 /// One kind of look. A probe belongs to one check and is never asked twice at once.
@@ -40,4 +52,14 @@ pub trait Probe: Send + 'static {
 
     /// What to say about a look that did not end within `timeout`.
     fn overdue(&self, timeout: Duration) -> Seen;
+}
+
+/// Foreign text as evidence: on one line, without what would move a terminal's cursor, at most so many characters.
+pub fn one_line(text: &str, longest: usize) -> String {
+    let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut shown: String = clean.clone().take(longest).collect();
+    if clean.count() > longest {
+        shown.push('…');
+    }
+    shown
 }

@@ -7,15 +7,21 @@ use std::time::Duration;
 
 use steady_model::check::Observation;
 use steady_model::config::{Check, CheckKind};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+use crate::command::CommandProbe;
 use crate::disk::DiskProbe;
 use crate::http::{HttpProbe, Rules};
+use crate::log::LogProbe;
+use crate::marker::MarkerProbe;
 use crate::path::PathProbe;
+use crate::port::PortProbe;
 use crate::probe::{Probe, Seen};
+use crate::process::ProcessProbe;
+use crate::tcp::TcpProbe;
 
 /// The first looks are spread over at most this long, so that a start does not open every socket at once.
 const SPREAD: Duration = Duration::from_millis(200);
@@ -34,6 +40,8 @@ pub struct CheckEvent {
 #[derive(Debug)]
 pub struct ChecksHandle {
     nudges: BTreeMap<String, Arc<Notify>>,
+    /// Until when no check looks by itself.
+    quiet: watch::Sender<Option<Instant>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -53,6 +61,12 @@ impl ChecksHandle {
         }
     }
 
+    /// The machine woke: no check looks by itself for this long (awake), then each looks once and goes on as
+    /// before. Who is asked to look out of turn looks.
+    pub fn settle(&self, quiet: Duration) {
+        self.quiet.send_replace(Some(now() + quiet));
+    }
+
     /// Ends all checks; no event is sent after it returns.
     pub async fn shutdown(&self) {
         let mut tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -70,16 +84,27 @@ impl ChecksHandle {
 )]
 pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHandle {
     let (mut nudges, mut tasks) = (BTreeMap::new(), JoinSet::new());
+    let (quiet, noises) = watch::channel(None);
     let step = SPREAD_STEP.min(SPREAD / u32::try_from(checks.len()).unwrap_or(u32::MAX).max(1));
-    let mut first = now();
-    for check in checks {
+    let begun = now();
+    let mut first = begun;
+    // What services take is sampled, and judged, by the agent.
+    for check in checks.into_iter().filter(|check| !matches!(check.kind, CheckKind::Usage { .. })) {
         let nudge = Arc::new(Notify::new());
         nudges.insert(check.name.clone(), Arc::clone(&nudge));
-        let turn = Turn { name: check.name, probe: check.probe, first, nudge, events: events.clone() };
+        let turn = Turn {
+            name: check.name,
+            probe: check.probe,
+            first,
+            spread: first - begun,
+            nudge,
+            quiet: noises.clone(),
+            events: events.clone(),
+        };
         first += step;
         start(check.kind, turn, &mut tasks);
     }
-    ChecksHandle { nudges, tasks: Mutex::new(tasks) }
+    ChecksHandle { nudges, quiet, tasks: Mutex::new(tasks) }
 }
 
 fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
@@ -89,6 +114,16 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
         }
         CheckKind::Path { path } => tasks.spawn(turn.follow(PathProbe::new(path))),
         CheckKind::Disk { path, warn, fail } => tasks.spawn(turn.follow(DiskProbe::new(path, warn, fail))),
+        CheckKind::Tcp { address, slow } => tasks.spawn(turn.follow(TcpProbe::new(address, slow))),
+        CheckKind::Process { pattern } => tasks.spawn(turn.follow(ProcessProbe::new(pattern))),
+        CheckKind::Port { port, process } => tasks.spawn(turn.follow(PortProbe::new(port, process))),
+        CheckKind::Marker { path, max_age } => tasks.spawn(turn.follow(MarkerProbe::new(path, max_age))),
+        CheckKind::Command { command, cwd, env } => {
+            tasks.spawn(turn.follow(CommandProbe::new(command, cwd, env)))
+        }
+        CheckKind::Log { path, pattern, window } => {
+            tasks.spawn(turn.follow(LogProbe::new(path, &pattern, window)))
+        }
         unbuilt => tasks.spawn(turn.follow(Unbuilt(unbuilt.name()))),
     };
 }
@@ -114,15 +149,23 @@ struct Turn {
     name: String,
     probe: steady_model::config::Probe,
     first: Instant,
+    /// Its distance from the first of all checks.
+    spread: Duration,
     nudge: Arc<Notify>,
+    quiet: watch::Receiver<Option<Instant>>,
     events: mpsc::Sender<CheckEvent>,
 }
 
 impl Turn {
-    async fn follow(self, mut probe: impl Probe) {
+    async fn follow(mut self, mut probe: impl Probe) {
         let mut next = self.first;
         loop {
             tokio::select! {
+                biased;
+                Ok(()) = self.quiet.changed() => {
+                    next = self.after_quiet().unwrap_or(next);
+                    continue;
+                }
                 () = sleep_until(next) => {}
                 () = self.nudge.notified() => {}
             }
@@ -133,12 +176,20 @@ impl Turn {
             };
             // A look longer than the interval is followed at once by the next, never by a burst.
             next = (begun + self.probe.interval.max(SHORTEST)).max(now());
+            // Nor does a look that was under way at a wake bring the next one nearer.
+            next = self.after_quiet().unwrap_or(next);
             let observation = observation(seen, now().duration_since(begun));
             debug!(check = self.name, status = ?observation.status, evidence = observation.evidence);
             if self.events.send(CheckEvent { name: self.name.clone(), observation }).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// When it looks after the quiet that there is now.
+    fn after_quiet(&mut self) -> Option<Instant> {
+        let until = *self.quiet.borrow_and_update();
+        until.filter(|until| *until > now()).map(|until| until + self.spread)
     }
 }
 
@@ -156,6 +207,6 @@ fn observation(seen: Seen, took: Duration) -> Observation {
 
 /// The runtime's own clock, which its timers and tests run on.
 #[expect(clippy::disallowed_methods, reason = "this is the adapter that keeps the checks' turns")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

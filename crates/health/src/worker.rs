@@ -1,5 +1,6 @@
 //! Blocking looks, each on a thread of its own.
 
+use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -10,52 +11,73 @@ use tokio::sync::oneshot;
 
 use crate::probe::Seen;
 
-/// Runs one check's blocking looks, at most one at a time.
+/// Of each thread; only what is touched of it is memory.
+const STACK: usize = 1 << 20;
+
+/// Runs one check's blocking work, at most one piece at a time.
 ///
 /// A look at a hanging volume cannot be interrupted. It keeps its one thread until the volume answers, and no
 /// second one is started before. The threads are not the runtime's blocking pool: that has an end, and its
 /// shutdown would wait for the volume.
-pub struct Worker {
+pub struct Aside<T> {
     what: &'static str,
-    pending: Option<(WallTime, oneshot::Receiver<Seen>)>,
+    pending: Option<(WallTime, oneshot::Receiver<T>)>,
 }
 
-impl Worker {
+impl<T: Send + 'static> Aside<T> {
     /// `what` names the thread.
-    pub fn new(what: &'static str) -> Self {
+    pub const fn new(what: &'static str) -> Self {
         Self { what, pending: None }
     }
 
-    /// Looks, after an earlier look that still hangs has ended. Cancel-safe.
-    pub async fn look(&mut self, look: impl FnOnce() -> Seen + Send + 'static) -> Seen {
+    /// Works, after an earlier piece that still hangs has ended. Cancel-safe.
+    pub async fn run(&mut self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         if self.pending.is_some() {
             // What it saw is old news by now.
             let _ = self.wait().await;
         }
         let (answer, receive) = oneshot::channel();
-        let started = thread::Builder::new().name(self.what.to_owned()).spawn(move || {
-            let _ = answer.send(look());
-        });
-        if let Err(source) = started {
-            return Seen::new(Status::Unknown, format!("no thread could be started to look: {source}"));
-        }
+        thread::Builder::new().name(self.what.to_owned()).stack_size(STACK).spawn(move || {
+            let _ = answer.send(work());
+        })?;
         self.pending = Some((steady_clock::now().wall, receive));
         self.wait().await
     }
 
-    async fn wait(&mut self) -> Seen {
+    async fn wait(&mut self) -> io::Result<T> {
         let Some((_, receive)) = &mut self.pending else {
-            return Seen::new(Status::Unknown, "nothing was looked at");
+            return Err(io::Error::other("nothing was looked at"));
         };
-        let seen =
-            receive.await.unwrap_or_else(|_| Seen::new(Status::Unknown, "the look ended without an answer"));
+        let answer = receive.await;
         self.pending = None;
-        seen
+        answer.map_err(|_| io::Error::other("the look ended without an answer"))
+    }
+
+    /// Since when the current piece is awaited.
+    pub fn since(&self) -> Option<WallTime> {
+        self.pending.as_ref().map(|(since, _)| *since)
+    }
+}
+
+/// Blocking looks at files: what hangs is told as the volume's silence.
+pub struct Worker(Aside<Seen>);
+
+impl Worker {
+    /// `what` names the thread.
+    pub fn new(what: &'static str) -> Self {
+        Self(Aside::new(what))
+    }
+
+    /// Looks, after an earlier look that still hangs has ended. Cancel-safe.
+    pub async fn look(&mut self, look: impl FnOnce() -> Seen + Send + 'static) -> Seen {
+        self.0
+            .run(look)
+            .await
+            .unwrap_or_else(|e| Seen::new(Status::Unknown, format!("it could not be looked at: {e}")))
     }
 
     pub fn overdue(&self, timeout: Duration) -> Seen {
-        let since =
-            self.pending.as_ref().map_or_else(String::new, |(t, _)| format!(", still waiting since {t:.0}"));
+        let since = self.0.since().map_or_else(String::new, |t| format!(", still waiting since {t:.0}"));
         Seen::new(Status::Fail, format!("no answer from the volume within {}{since}", words::span(timeout)))
     }
 }

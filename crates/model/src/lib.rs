@@ -11,6 +11,7 @@ pub mod config;
 pub mod crash;
 pub mod depend;
 pub mod job;
+pub mod latency;
 pub mod liveness;
 pub mod marker;
 pub mod process;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the tests measure in real time")]
 
+#[allow(dead_code, reason = "each test takes its part")]
+mod common;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,14 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use steady_health::{CheckEvent, ChecksHandle, watch};
-use steady_model::check::{Severity, Status, Thresholds};
-use steady_model::config::{Check, CheckKind, Free, Predicate, Probe};
-use tokio::sync::mpsc;
+use steady_model::check::Status;
+use steady_model::config::{CheckKind, Free, Predicate};
 use tokio::time::timeout;
 
-const LIMIT: Duration = Duration::from_secs(20);
-const HOUR: Duration = Duration::from_secs(3600);
+use common::{HOUR, LIMIT, check, next, start};
 
 /// A server that gives every connection to `answer` on a thread of its own.
 struct Server {
@@ -61,32 +61,10 @@ fn reply(out: &mut dyn Write, status: &str, body: &str) {
         write!(out, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
 }
 
-fn check(name: &str, kind: CheckKind, interval: Duration, timeout: Duration) -> Check {
-    Check {
-        name: name.to_owned(),
-        probe: Probe { interval, timeout },
-        kind,
-        severity: Severity::Critical,
-        thresholds: Thresholds::default(),
-        service: None,
-        depends_on: Vec::new(),
-        warm_up: Duration::ZERO,
-    }
-}
-
 fn http(url: String, rules: &[(&str, &str)]) -> CheckKind {
     let predicate = |v: &str| Predicate { not: false, alternatives: vec![v.to_owned()] };
     let body = rules.iter().map(|(k, v)| ((*k).to_owned(), predicate(v))).collect();
     CheckKind::Http { url, status: vec![200], body, warn_body: BTreeMap::new(), slow: None }
-}
-
-fn start(checks: Vec<Check>) -> (ChecksHandle, mpsc::Receiver<CheckEvent>) {
-    let (send, receive) = mpsc::channel(64);
-    (watch(checks, send), receive)
-}
-
-async fn next(events: &mut mpsc::Receiver<CheckEvent>) -> CheckEvent {
-    timeout(LIMIT, events.recv()).await.unwrap().unwrap()
 }
 
 /// The first look of one http check.
