@@ -7,6 +7,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
 
 use crate::time::WallTime;
 
@@ -16,7 +17,8 @@ pub const FAILED: &str = ".sync_failed";
 const FUTURE_TOLERANCE_SECONDS: i64 = 120;
 
 /// What one marker file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum Marker {
     Absent,
     At {
@@ -30,7 +32,7 @@ pub enum Marker {
 }
 
 /// Both markers as they lie on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Markers {
     pub completed: Marker,
     pub failed: Marker,

@@ -53,7 +53,8 @@ fn a_short_file_resolves_to_absolute_paths_and_explicit_defaults() {
     };
     assert_eq!(config.checks[0].kind, disk);
     let job = &config.jobs[0];
-    assert_eq!(job.stale_after, Duration::from_secs(12 * 3600));
+    assert_eq!(job.stale_after, None, "its schedule says when it is late");
+    assert_eq!(job.late_after, Duration::from_secs(30 * 60));
     assert_eq!(job.lock, Path::new("/home/ada/notes/data/.sync_lock"));
     assert_eq!(config.backup.unwrap().services, ["brain"]);
     let required: Vec<_> = config.required_paths.iter().map(|r| (r.key.as_str(), r.line)).collect();

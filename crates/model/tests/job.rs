@@ -1,18 +1,20 @@
-//! Promises of jobs: when data count as fresh, how a run is judged, when the next is due.
+//! Promises of jobs: when data count as fresh, and how a run is judged.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(clippy::type_complexity, reason = "a table of cases")]
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use steady_model::check::Status::{self, Fail, Pass, Unknown, Warn};
+use steady_model::config::Job;
 use steady_model::job::{
-    Freshness, Milestone, Outcome, RunRecord, freshness, judge_run, milestone, next_due,
+    AwakeLog, Freshness, Milestone, Outcome, Rules, RunRecord, Seen, Told, freshness, judge_run, milestone,
 };
 use steady_model::marker::{Marker, Markers};
 use steady_model::process::Exit;
-use steady_model::time::WallTime;
+use steady_model::time::{AwakeInstant, Now, WallTime};
 
 const HOUR: i64 = 3600;
 const STALE_AFTER: Duration = Duration::from_secs(2 * 3600);
@@ -44,6 +46,8 @@ fn run(seconds_ago: i64, outcome: Outcome) -> RunRecord {
         exit: None,
         milestones: vec![],
         tail: vec![],
+        slot: None,
+        part: None,
     }
 }
 
@@ -52,7 +56,17 @@ fn failed(why: &str) -> Outcome {
 }
 
 fn judge(completed: Marker, failed: Marker, runs: &[RunRecord]) -> Freshness {
-    freshness(&Markers { completed, failed }, runs, STALE_AFTER, ago(0))
+    judge_of(&by_hand(), completed, failed, runs)
+}
+
+fn by_hand() -> Job {
+    Job { stale_after: Some(STALE_AFTER), ..Job::elsewhere("daily-sync", "/data") }
+}
+
+fn judge_of(job: &Job, completed: Marker, failed: Marker, runs: &[RunRecord]) -> Freshness {
+    let (markers, zone, awake) = (Markers { completed, failed }, TimeZone::UTC, AwakeLog::default());
+    let seen = Seen { markers: &markers, runs, running: None, awake: &awake, zone: &zone };
+    freshness(job, &seen, Now { awake: AwakeInstant::default(), wall: ago(0) })
 }
 
 #[test]
@@ -129,7 +143,7 @@ fn the_dot_follows_the_markers() {
 fn a_failure_is_amber_once_and_red_the_second_time_in_a_row() {
     let once = judge(good(HOUR), bad(60, "boom"), &[run(60, failed("boom"))]);
     assert_eq!(once.status, Warn, "the marker of a recorded run was counted twice");
-    assert!(once.failed);
+    assert_eq!(once.failed.unwrap().why, "boom");
     let twice = [run(600, failed("first")), run(60, failed("second"))];
     let judged = judge(good(HOUR), bad(60, "second"), &twice);
     assert_eq!((judged.status, judged.phrase.as_str()), (Fail, "last sync failed 1 min ago: second"));
@@ -153,7 +167,7 @@ fn partial_runs_stay_amber_and_do_not_make_the_data_fresh() {
 fn a_success_clears_what_failed_before_it() {
     let runs = [run(600, failed("a")), run(300, failed("b")), run(60, Outcome::Succeeded)];
     let judged = judge(good(60), bad(300, "b"), &runs);
-    assert_eq!((judged.status, judged.failed), (Pass, false));
+    assert_eq!((judged.status, judged.failed), (Pass, None));
 }
 
 #[test]
@@ -214,7 +228,7 @@ proptest! {
                 return Err(TestCaseError::fail("green without a success marker"));
             };
             prop_assert!(at >= ago(2 * HOUR) && at <= ago(-120));
-            prop_assert!(!judged.failed);
+            prop_assert!(judged.failed.is_none());
             let readable = !matches!(failed, Marker::Unreadable { .. });
             prop_assert!(readable);
             let last = runs.iter().filter(|r| r.ended <= ago(-120)).max_by_key(|r| r.ended);
@@ -322,17 +336,60 @@ fn a_run_is_judged_by_its_exit_and_by_what_it_admits() {
     ];
     for (name, exit, milestones, tail, want) in table {
         let tail: Vec<String> = tail.iter().map(|l| (*l).to_owned()).collect();
-        assert_eq!(judge_run(exit, &stones(milestones), &tail), want, "{name}");
+        let milestones = &stones(milestones);
+        assert_eq!(judge_run(exit, Told { milestones, tail: &tail, admitted: &[] }), want, "{name}");
     }
 }
 
 #[test]
-fn the_next_run_is_due_one_interval_after_the_last_start_whatever_the_clock_did() {
-    let every = Duration::from_secs(3600);
-    assert_eq!(next_due(None, every, ago(0)), ago(0), "never ran");
-    assert_eq!(next_due(Some(ago(600)), every, ago(0)), ago(600 - HOUR));
-    assert_eq!(next_due(Some(ago(50 * HOUR)), every, ago(0)), ago(0), "missed slots run once, now");
-    assert_eq!(next_due(Some(ago(-500 * HOUR)), every, ago(0)), ago(-HOUR), "the clock was set back");
+fn a_line_that_the_jobs_own_rules_name_makes_a_run_partial_and_no_other_does() {
+    let job = Job { partial: vec!["(?i)retry limit".into(), "^E:".into()], ..by_hand() };
+    let rules = Rules::of(&job);
+    let admitted: Vec<String> = ["ok", "note 3: Retry Limit reached", "E: no model", "an E: in the middle"]
+        .map(str::to_owned)
+        .into_iter()
+        .filter(|line| rules.admits(line))
+        .collect();
+    let outcome = judge_run(Exit::Code(0), Told { admitted: &admitted, ..Told::default() });
+    let why = "note 3: Retry Limit reached; E: no model".to_owned();
+    assert_eq!(outcome, Outcome::Partial { why });
+    assert_eq!(judge_run(Exit::Code(0), Told::default()), Outcome::Succeeded);
+}
+
+#[test]
+fn a_run_of_a_subcommand_is_a_part_only_where_the_whole_is_named() {
+    let tasks = stones(&[r#"{"event":"sync_complete","command":"tasks"}"#]);
+    let all = stones(&[r#"{"event":"sync_complete","command":"all"}"#]);
+    let named = Rules::of(&Job { whole: Some("all".into()), ..by_hand() });
+    assert_eq!(named.part(&tasks).as_deref(), Some("tasks"));
+    assert_eq!(named.part(&all), None);
+    assert_eq!(Rules::of(&by_hand()).part(&tasks), None);
+    assert_eq!(named.part(&[]), None);
+}
+
+/// The first users' job marks success after each subcommand, and while all models are down.
+#[test]
+fn a_marker_that_a_part_or_a_partial_run_left_does_not_make_the_whole_fresh() {
+    let part = RunRecord { part: Some("tasks".into()), ..run(60, Outcome::Succeeded) };
+    let whole = run(3 * HOUR, Outcome::Succeeded);
+    let judged = judge(good(59), Marker::Absent, &[whole.clone(), part.clone()]);
+    assert_eq!((judged.status, judged.phrase.as_str()), (Warn, "synced 3 h ago, which is too long"));
+    let judged = judge(good(59), bad(HOUR, "boom"), &[whole, run(HOUR, failed("boom")), part.clone()]);
+    assert_eq!(judged.status, Warn, "a part cleared the failure of the whole");
+    assert!(judged.phrase.starts_with("last sync failed 1 h ago: boom"), "{}", judged.phrase);
+    let judged = judge(good(59), Marker::Absent, &[part]);
+    assert_eq!(judged.status, Unknown);
+    assert!(judged.phrase.contains("only a part (tasks)"), "{}", judged.phrase);
+
+    let partial = run(60, Outcome::Partial { why: "inbox_complete: failed 1".into() });
+    let judged = judge(good(61), Marker::Absent, &[partial]);
+    assert_eq!(judged.status, Warn, "the job's own marker hid that it was partial");
+}
+
+#[test]
+fn a_slot_that_was_missed_is_no_attempt() {
+    let judged = judge(good(60), Marker::Absent, &[run(30, Outcome::Missed), run(20, Outcome::Missed)]);
+    assert_eq!((judged.status, judged.failed), (Pass, None));
 }
 
 proptest! {

@@ -15,6 +15,10 @@ pub enum SyncError {
     Disk(#[from] DiskError),
     #[error("cannot follow the markers in {}: {source}", dir.display())]
     Watch { dir: PathBuf, source: notify::Error },
+    #[error("{} lies on a volume that does not tell of changes", dir.display())]
+    Silent { dir: PathBuf },
+    #[error("cannot read the output {} of a job: {source}", path.display())]
+    Output { path: PathBuf, source: io::Error },
 }
 
 /// Why a run was not started.

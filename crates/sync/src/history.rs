@@ -33,8 +33,15 @@ struct Line {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Entry {
-    Started { run: String, at: WallTime },
-    Finished { record: RunRecord },
+    Started {
+        run: String,
+        at: WallTime,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<WallTime>,
+    },
+    Finished {
+        record: RunRecord,
+    },
 }
 
 /// What the file tells.
@@ -43,7 +50,14 @@ pub struct Past {
     /// Oldest first.
     pub runs: Vec<RunRecord>,
     /// The run that started last, if its end is not recorded.
-    pub unfinished: Option<(String, WallTime)>,
+    pub unfinished: Option<Unfinished>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub run: String,
+    pub at: WallTime,
+    pub slot: Option<WallTime>,
 }
 
 /// One job's file.
@@ -66,11 +80,11 @@ impl History {
         let mut past = Past::default();
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             match serde_json::from_slice::<Line>(line) {
-                Ok(Line { version: VERSION, entry: Entry::Started { run, at } }) => {
-                    past.unfinished = Some((run, at));
+                Ok(Line { version: VERSION, entry: Entry::Started { run, at, slot } }) => {
+                    past.unfinished = Some(Unfinished { run, at, slot });
                 }
                 Ok(Line { version: VERSION, entry: Entry::Finished { record } }) => {
-                    past.unfinished.take_if(|(run, _)| *run == record.id);
+                    past.unfinished.take_if(|open| open.run == record.id);
                     past.runs.push(record);
                 }
                 Ok(line) => {
@@ -113,7 +127,7 @@ impl History {
 
     fn shorten(&self) -> Result<(), SyncError> {
         let past = self.load()?;
-        let started = past.unfinished.map(|(run, at)| Entry::Started { run, at });
+        let started = past.unfinished.map(|Unfinished { run, at, slot }| Entry::Started { run, at, slot });
         let entries = past.runs.into_iter().map(|record| Entry::Finished { record }).chain(started);
         let mut text = Vec::new();
         for entry in entries {

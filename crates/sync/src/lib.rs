@@ -6,17 +6,22 @@
 
 mod actor;
 mod clock;
+mod elsewhere;
 mod error;
 mod history;
 mod markers;
+mod orphan;
 mod output;
 mod process;
 mod run;
+mod volume;
 mod watch;
 
 pub use actor::{JobHandle, job};
 pub use error::{RunRefused, SyncError};
-pub use watch::follow_markers;
+pub use watch::{Watched, follow_markers};
+
+use std::time::Duration;
 
 use steady_model::job::RunRecord;
 use steady_model::marker::Markers;
@@ -37,6 +42,13 @@ pub enum SyncEvent {
     Markers {
         job: String,
         markers: Markers,
+        /// How often they are read, where the system gives no events.
+        polled: Option<Duration>,
+    },
+    /// The record of a run that Steady did not make, or of one that did not come.
+    Noted {
+        job: String,
+        record: RunRecord,
     },
     /// All kept runs, oldest first.
     History {
@@ -56,6 +68,7 @@ impl SyncEvent {
             Self::Started { job, .. }
             | Self::Finished { job, .. }
             | Self::Markers { job, .. }
+            | Self::Noted { job, .. }
             | Self::History { job, .. }
             | Self::Next { job, .. } => job,
         }

@@ -69,7 +69,18 @@ mod tests {
     fn record(outcome: Outcome) -> RunRecord {
         let at = WallTime("2026-02-24T20:00:03.123456789Z".parse().unwrap());
         let (id, job) = ("01".to_owned(), "sync".to_owned());
-        RunRecord { id, job, started: at, ended: at, outcome, exit: None, milestones: vec![], tail: vec![] }
+        RunRecord {
+            id,
+            job,
+            started: at,
+            ended: at,
+            outcome,
+            exit: None,
+            milestones: vec![],
+            tail: vec![],
+            slot: None,
+            part: None,
+        }
     }
 
     #[test]

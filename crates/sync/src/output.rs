@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use steady_launch::Redactor;
-use steady_model::job::{Milestone, Outcome, judge_run, milestone};
+use steady_model::job::{Milestone, Outcome, Rules, Told, judge_run, milestone};
 use steady_model::process::Exit;
 
 const TAIL_LINES: usize = 200;
@@ -11,20 +11,30 @@ const TAIL_CHARS: usize = 1000;
 /// A longer line is cut into several.
 const LINE_BYTES: usize = 64 << 10;
 const MILESTONES: usize = 500;
+/// More lines that make a run partial say nothing new.
+const ADMITTED: usize = 5;
 
 /// The last lines and all milestones that matter, fed with the bytes of stdout and stderr as they come.
 #[derive(Debug, Default)]
 pub struct Output {
     pub tail: VecDeque<String>,
     pub milestones: Vec<Milestone>,
+    /// The first lines that make the run partial by the job's own rules.
+    pub admitted: Vec<String>,
     partial: Vec<u8>,
+    rules: Rules,
     redactor: Redactor,
 }
 
 impl Output {
     /// Lines are kept, and milestones read, without what `redactor` knows: both are shown, stored and told on.
-    pub fn without(redactor: Redactor) -> Self {
-        Self { redactor, ..Self::default() }
+    pub fn new(rules: Rules, redactor: Redactor) -> Self {
+        Self { rules, redactor, ..Self::default() }
+    }
+
+    /// The subcommand that ran, if it was not the whole job.
+    pub fn part(&self) -> Option<String> {
+        self.rules.part(&self.milestones)
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
@@ -52,7 +62,10 @@ impl Output {
         let line = String::from_utf8_lossy(&self.partial);
         let line = self.redactor.line(line.trim_end_matches(['\r', '\n']));
         let found = milestone(&line);
-        let kept = line.chars().take(TAIL_CHARS).collect();
+        let kept: String = line.chars().take(TAIL_CHARS).collect();
+        if self.admitted.len() < ADMITTED && self.rules.admits(&line) {
+            self.admitted.push(kept.clone());
+        }
         self.partial.clear();
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
@@ -67,7 +80,10 @@ impl Output {
     /// second bound, which changes no verdict any more.
     fn keep(&mut self, milestone: Milestone) {
         let full = self.milestones.len() >= MILESTONES;
-        let bad = || judge_run(Exit::Code(0), std::slice::from_ref(&milestone), &[]) != Outcome::Succeeded;
+        let bad = || {
+            let milestones = std::slice::from_ref(&milestone);
+            judge_run(Exit::Code(0), Told { milestones, ..Told::default() }) != Outcome::Succeeded
+        };
         if !full || (self.milestones.len() < 2 * MILESTONES && bad()) {
             self.milestones.push(milestone);
         }
@@ -114,7 +130,10 @@ mod tests {
         text.push_str("{\"event\":\"inbox_complete\",\"failed\":1}\n");
         let output = fed(&[text.as_bytes()]);
         assert!(output.milestones.len() <= MILESTONES + 1);
-        assert!(matches!(judge_run(Exit::Code(0), &output.milestones, &[]), Outcome::Partial { .. }));
+        assert!(matches!(
+            judge_run(Exit::Code(0), Told { milestones: &output.milestones, ..Told::default() }),
+            Outcome::Partial { .. }
+        ));
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use steady_disk::FileLock;
 use steady_launch::{Redactor, find_program};
 use steady_model::config::Job;
+use steady_model::job::Rules;
 use steady_model::process::Exit;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -24,8 +25,10 @@ use crate::output::Output;
 
 /// Tells a job's processes that they are one, and which.
 const JOB: &str = "STEADY_JOB";
+/// And in which run: by this a later agent knows them.
+pub const RUN: &str = "STEADY_RUN";
 /// From TERM to KILL.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 /// How long the output may stay open after KILL: then a process outside the group holds it.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,7 @@ pub struct Process {
     group: Pid,
     output: pipe::Receiver,
     redactor: Redactor,
+    rules: Rules,
     exited: oneshot::Receiver<()>,
 }
 
@@ -72,9 +76,10 @@ impl Process {
     ///
     /// The job inherits the lock's descriptor: when the agent dies, the lock lives on with the job, and the next
     /// agent starts no second one. What the job leaves behind outside its group holds the lock, too.
-    pub fn spawn(job: &Job, command: &[String], lock: &FileLock) -> Result<Self, SpawnError> {
+    pub fn spawn(job: &Job, command: &[String], lock: &FileLock, run: &str) -> Result<Self, SpawnError> {
         let (name, args) = command.split_first().ok_or(SpawnError::Empty)?;
-        let environment = steady_launch::environment(&job.env, [(JOB.into(), (&job.name).into())])?;
+        let ours = [(JOB.into(), (&job.name).into()), (RUN.into(), run.into())];
+        let environment = steady_launch::environment(&job.env, ours)?;
         let program = find_program(name, &job.cwd, &environment)
             .ok_or_else(|| SpawnError::NotFound { program: name.clone() })?;
         let (reader, writer) = io::pipe()?;
@@ -95,7 +100,14 @@ impl Process {
             command.spawn().map_err(|source| SpawnError::Exec { program, cwd: job.cwd.clone(), source })?;
         let group = Pid::from_child(&child);
         match tell_exit(group) {
-            Ok(exited) => Ok(Self { child, group, output, redactor: environment.redactor(), exited }),
+            Ok(exited) => Ok(Self {
+                child,
+                group,
+                output,
+                redactor: environment.redactor(),
+                rules: Rules::of(job),
+                exited,
+            }),
             Err(e) => {
                 let _ = kill_process_group(group, Signal::KILL);
                 let _ = child.wait();
@@ -112,7 +124,7 @@ impl Process {
     /// the grace. What it left running in its group after its own exit ends in the same way, but with a grace
     /// only as long as it holds the output open.
     pub async fn follow(mut self, timeout: Duration, mut stop: oneshot::Receiver<()>) -> Ended {
-        let mut output = Output::without(std::mem::take(&mut self.redactor));
+        let mut output = Output::new(std::mem::take(&mut self.rules), std::mem::take(&mut self.redactor));
         let mut buffer = vec![0; 16 << 10];
         let (mut ending, mut gone, mut closed) = (None, false, false);
         let mut phase = Phase::Running;

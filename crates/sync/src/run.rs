@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use steady_disk::{FileLock, Holder};
 use steady_model::config::Job;
-use steady_model::job::{Outcome, RunRecord, judge_run};
+use steady_model::job::{Outcome, RunRecord, Told, judge_run};
 use steady_model::marker::Markers;
 use steady_model::process::Exit;
 use steady_model::time::{Now, WallTime};
@@ -14,14 +14,16 @@ use tracing::{error, info};
 use ulid::Ulid;
 
 use crate::error::{RunRefused, SyncError};
-use crate::history::{Entry, History};
+use crate::history::{Entry, History, Unfinished};
 use crate::markers;
+use crate::output::Output;
 use crate::process::{Ended, Ending, Process, SpawnError};
 
 /// A run that holds the lock, and whose process was started or could not be.
 pub struct Begun {
     pub id: String,
     pub at: Now,
+    pub slot: Option<WallTime>,
     lock: FileLock,
     process: Result<Process, SpawnError>,
 }
@@ -34,25 +36,25 @@ pub struct Done {
 }
 
 /// Takes the lock and starts the process. Blocks; must be called within a tokio runtime.
-pub fn begin(job: &Job, history: &History) -> Result<Begun, RunRefused> {
+pub fn begin(job: &Job, history: &History, slot: Option<WallTime>) -> Result<Begun, RunRefused> {
     let command = job.command.as_ref().ok_or_else(|| RunRefused::NotOurs { job: job.name.clone() })?;
     let at = steady_clock::now();
     let mut holder =
         Holder { pid: std::process::id(), what: job.name.clone(), since: format!("{:.0}", at.wall) };
     let mut lock = FileLock::try_acquire(&job.lock, &holder)?;
     let id = Ulid::generate().to_string();
-    if let Err(e) = history.append(Entry::Started { run: id.clone(), at: at.wall }) {
+    if let Err(e) = history.append(Entry::Started { run: id.clone(), at: at.wall, slot }) {
         // Better an unrecorded sync than none.
         error!(job = job.name, "{e}");
     }
-    let process = Process::spawn(job, command, &lock);
+    let process = Process::spawn(job, command, &lock, &id);
     if let Ok(process) = &process {
         info!(job = job.name, run = id, pid = process.pid(), "started");
         holder.pid = process.pid();
         // The note is only for people.
         let _ = lock.name(&holder);
     }
-    Ok(Begun { id, at, lock, process })
+    Ok(Begun { id, at, slot, lock, process })
 }
 
 impl Begun {
@@ -73,8 +75,10 @@ impl Begun {
             ended: steady_clock::now().wall,
             outcome,
             exit,
+            part: output.part(),
             milestones: output.milestones,
             tail: output.tail.into(),
+            slot: self.slot,
         };
         let lock = self.lock;
         spawn_blocking(move || {
@@ -93,24 +97,26 @@ fn judge(ended: &Ended) -> Outcome {
         Ending::Stopped => Outcome::Killed,
         Ending::ByItself => {
             let tail: Vec<String> = ended.output.tail.iter().cloned().collect();
-            judge_run(ended.exit.unwrap_or(Exit::Unobserved), &ended.output.milestones, &tail)
+            let Output { milestones, admitted, .. } = &ended.output;
+            judge_run(ended.exit.unwrap_or(Exit::Unobserved), Told { milestones, tail: &tail, admitted })
         }
     }
 }
 
 /// Records a run that an earlier agent started and did not see to its end. Blocks.
-pub fn keep_orphan(job: &Job, history: &History, run: String, started: WallTime) -> Done {
+pub fn keep_orphan(job: &Job, history: &History, open: Unfinished, timed_out: bool) -> Done {
+    let why = "Steady itself ended during the run, so what came of it is not known";
     let record = RunRecord {
-        id: run,
+        id: open.run,
         job: job.name.clone(),
-        started,
+        started: open.at,
         ended: steady_clock::now().wall,
-        outcome: Outcome::Failed {
-            why: "Steady itself ended during the run, so what came of it is not known".to_owned(),
-        },
+        outcome: if timed_out { Outcome::TimedOut } else { Outcome::Failed { why: why.to_owned() } },
         exit: Some(Exit::Unobserved),
         milestones: Vec::new(),
         tail: Vec::new(),
+        slot: open.slot,
+        part: None,
     };
     keep(job, history, record)
 }
@@ -121,7 +127,10 @@ fn keep(job: &Job, history: &History, record: RunRecord) -> Done {
     if let Err(e) = history.append(Entry::Finished { record: record.clone() }) {
         error!(job = job.name, "{e}");
     }
-    if let Err(source) = markers::write(&job.markers, &record) {
+    // A run of a part says nothing about the whole, unless it failed.
+    let tells = record.part.is_none() || record.outcome != Outcome::Succeeded;
+    let written = if tells { markers::write(&job.markers, &record) } else { Ok(()) };
+    if let Err(source) = written {
         error!("{}", SyncError::Marker { job: job.name.clone(), source });
     }
     Done { record, markers: markers::read(&job.markers) }

@@ -18,14 +18,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::error::SyncError;
-use crate::{clock, markers};
+use crate::{clock, markers, volume};
 
 /// A program that writes in place truncates first: reading at once would see an empty marker.
-const COALESCE: Duration = Duration::from_millis(5);
+pub const COALESCE: Duration = Duration::from_millis(5);
 /// Where the system gives no events, or not for every directory: the markers are read this often.
-const WITHOUT_EVENTS: Duration = Duration::from_secs(10);
+pub const WITHOUT_EVENTS: Duration = Duration::from_secs(10);
 /// A path that is replaced faster than it can be watched is tried again with the next event.
 const TRIES: usize = 5;
+const MARKERS: [&str; 2] = [marker::COMPLETED, marker::FAILED];
 
 /// Follows until it is dropped.
 #[derive(Debug)]
@@ -37,22 +38,30 @@ impl Drop for MarkerWatch {
     }
 }
 
+/// The markers, and how they are followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    pub markers: Markers,
+    /// How often they are read; `None` is whenever the system says that they changed.
+    pub polled: Option<Duration>,
+}
+
 /// Sends the markers in `dir` as they are now, and again whenever they change. Must be called within a tokio
 /// runtime.
-pub fn follow_markers(dir: PathBuf, changes: mpsc::Sender<Markers>) -> MarkerWatch {
+pub fn follow_markers(dir: PathBuf, changes: mpsc::Sender<Watched>) -> MarkerWatch {
     MarkerWatch(tokio::spawn(follow(dir, changes)).abort_handle())
 }
 
-async fn follow(dir: PathBuf, changes: mpsc::Sender<Markers>) {
-    let signals = Arc::new(Signals { rearm: AtomicBool::new(true), changed: Notify::new() });
+async fn follow(dir: PathBuf, changes: mpsc::Sender<Watched>) {
+    let signals = Signals::new();
     let mut armed: Option<Armed> = None;
-    let mut told: Option<Markers> = None;
+    let mut told: Option<Watched> = None;
     loop {
         let rearm = signals.rearm.swap(false, Ordering::AcqRel);
         let (path, s) = (dir.clone(), Arc::clone(&signals));
         let looked = spawn_blocking(move || {
             // Before reading, so that a change after the reading is an event.
-            let fresh = rearm.then(|| arm(&path, &s));
+            let fresh = rearm.then(|| arm(&path, &MARKERS, &s));
             (fresh, markers::read(&path))
         });
         let Ok((fresh, markers)) = looked.await else { return };
@@ -64,9 +73,11 @@ async fn follow(dir: PathBuf, changes: mpsc::Sender<Markers>) {
             }
             None => {}
         }
-        if told.as_ref() != Some(&markers) {
-            told = Some(markers.clone());
-            if changes.send(markers).await.is_err() {
+        let polled = armed.is_none().then_some(WITHOUT_EVENTS);
+        let watched = Watched { markers, polled };
+        if told.as_ref() != Some(&watched) {
+            told = Some(watched.clone());
+            if changes.send(watched).await.is_err() {
                 return;
             }
         }
@@ -80,25 +91,36 @@ async fn follow(dir: PathBuf, changes: mpsc::Sender<Markers>) {
     }
 }
 
-struct Signals {
+pub struct Signals {
     /// The directories must be watched anew.
-    rearm: AtomicBool,
-    changed: Notify,
+    pub rearm: AtomicBool,
+    pub changed: Notify,
+}
+
+impl Signals {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { rearm: AtomicBool::new(true), changed: Notify::new() })
+    }
 }
 
 /// Watches as long as it lives.
-struct Armed {
+pub struct Armed {
     _watcher: RecommendedWatcher,
 }
 
-fn arm(dir: &Path, signals: &Arc<Signals>) -> Result<Armed, SyncError> {
+/// Follows the files of these names in `dir`.
+pub fn arm(dir: &Path, files: &[impl AsRef<OsStr>], signals: &Arc<Signals>) -> Result<Armed, SyncError> {
     let failed = |source| SyncError::Watch { dir: dir.to_owned(), source };
-    let mut last = try_arm(dir, signals);
+    if !volume::tells_changes(dir) {
+        return Err(SyncError::Silent { dir: dir.to_owned() });
+    }
+    let files: Vec<OsString> = files.iter().map(|f| f.as_ref().to_owned()).collect();
+    let mut last = try_arm(dir, &files, signals);
     for _ in 1..TRIES {
         match last {
             Ok(Some(armed)) => return Ok(armed),
             // It was replaced meanwhile, or vanished.
-            Ok(None) | Err(_) => last = try_arm(dir, signals),
+            Ok(None) | Err(_) => last = try_arm(dir, &files, signals),
         }
     }
     match last {
@@ -109,10 +131,10 @@ fn arm(dir: &Path, signals: &Arc<Signals>) -> Result<Armed, SyncError> {
 }
 
 /// `None` when the path changed while it was being watched.
-fn try_arm(dir: &Path, signals: &Arc<Signals>) -> notify::Result<Option<Armed>> {
+fn try_arm(dir: &Path, files: &[OsString], signals: &Arc<Signals>) -> notify::Result<Option<Armed>> {
     let plan = Plan::of(dir);
-    let (names, s) = (plan.names.clone(), Arc::clone(signals));
-    let mut watcher = notify::recommended_watcher(move |event| sort(&names, &s, event))?;
+    let (names, files, s) = (plan.names.clone(), files.to_vec(), Arc::clone(signals));
+    let mut watcher = notify::recommended_watcher(move |event| sort(&names, &files, &s, event))?;
     for path in &plan.watched {
         watcher.watch(path, RecursiveMode::NonRecursive)?;
     }
@@ -142,7 +164,7 @@ impl Plan {
 }
 
 /// Runs on the watcher's thread for every event in the directories: most are not ours.
-fn sort(names: &[OsString], signals: &Signals, event: notify::Result<Event>) {
+fn sort(names: &[OsString], files: &[OsString], signals: &Signals, event: notify::Result<Event>) {
     let (changed, rearm) = match event {
         Err(_) => (true, true),
         Ok(event) if event.need_rescan() => (true, true),
@@ -151,7 +173,7 @@ fn sort(names: &[OsString], signals: &Signals, event: notify::Result<Event>) {
                 event.paths.iter().filter_map(|p| p.file_name()).any(wanted)
             };
             let moved = is_move(event.kind) && about(&|n| names.iter().any(|name| name == n));
-            let marked = is_change(event.kind) && about(&|n| n == marker::COMPLETED || n == marker::FAILED);
+            let marked = is_change(event.kind) && about(&|n| files.iter().any(|file| file == n));
             (marked || moved, moved)
         }
     };

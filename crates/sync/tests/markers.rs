@@ -16,21 +16,21 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::LIMIT;
-use steady_model::marker::{COMPLETED, Marker, Markers};
-use steady_sync::follow_markers;
+use steady_model::marker::{COMPLETED, Marker};
+use steady_sync::{Watched, follow_markers};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-fn follow(dir: &Path) -> (impl Sized, mpsc::Receiver<Markers>) {
+fn follow(dir: &Path) -> (impl Sized, mpsc::Receiver<Watched>) {
     let (send, receive) = mpsc::channel(64);
     (follow_markers(dir.to_owned(), send), receive)
 }
 
 /// Waits for a success marker with these microseconds; `None` waits for its absence.
-async fn until(changes: &mut mpsc::Receiver<Markers>, micros: Option<u32>) {
+async fn until(changes: &mut mpsc::Receiver<Watched>, micros: Option<u32>) {
     let seen = timeout(LIMIT, async {
         loop {
-            let markers = changes.recv().await.expect("the watch ended");
+            let Watched { markers, .. } = changes.recv().await.expect("the watch ended");
             let found = match markers.completed {
                 Marker::At { at, .. } => u32::try_from(at.0.subsec_microsecond()).ok(),
                 _ => None,

@@ -15,7 +15,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, Place, alive, wait_for_text, wait_until};
+use common::{LIMIT, Place, alive, every, wait_for_text, wait_until};
 use steady_disk::{FileLock, Holder};
 use steady_model::config::SecretRef;
 use steady_model::job::Outcome;
@@ -68,8 +68,18 @@ async fn a_job_gets_its_directory_its_environment_and_nothing_else() {
     let work = place.at("work").canonicalize().unwrap();
     assert_eq!(fs::canonicalize(&record.tail[0]).unwrap(), work);
     assert_eq!(record.tail.last().unwrap(), "daily-sync there");
-    let known =
-        ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "STEADY_JOB", "VAULT"];
+    let known = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LANG",
+        "LC_ALL",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+        "STEADY_JOB",
+        "STEADY_RUN",
+        "VAULT",
+    ];
     let shell = ["PWD", "OLDPWD", "SHLVL", "_"];
     for name in &record.tail[1..record.tail.len() - 1] {
         assert!(
@@ -221,7 +231,7 @@ async fn a_job_that_runs_elsewhere_is_followed_and_not_started() {
     let place = Place::new();
     let mut spec = place.job("");
     spec.command = None;
-    spec.every = Some(Duration::from_millis(10));
+    spec.schedule = every(Duration::from_millis(10));
     let mut job = place.start(spec);
     assert!(matches!(job.handle.run_now().await, Err(RunRefused::NotOurs { .. })));
     fs::write(place.at("data/.sync_completed"), "2026-02-24T21:00:03").unwrap();
@@ -260,22 +270,23 @@ async fn a_paused_job_starts_nothing_until_it_is_resumed() {
 async fn the_schedule_runs_a_job_that_never_ran_after_the_settle_and_tells_the_next() {
     let place = Place::new();
     let mut spec = place.job("true");
-    spec.every = Some(Duration::from_secs(3600));
+    spec.schedule = every(Duration::from_secs(3600));
     let begun = Instant::now();
     let mut job = place.start(spec);
     let (mut started, mut next) = (None, None);
-    loop {
+    let slot = loop {
         match job.next().await {
             SyncEvent::Started { at, .. } => started = Some((at.wall, begun.elapsed())),
             SyncEvent::Next { at, .. } => next = at,
             SyncEvent::Finished { record, .. } => {
                 assert_eq!(record.outcome, Outcome::Succeeded);
-                break;
+                break record.slot.unwrap();
             }
             _ => {}
         }
-    }
+    };
     let (at, waited) = started.unwrap();
     assert!(waited >= Duration::from_secs(9), "it did not let the services come up: {waited:?}");
-    assert_eq!(next, Some(at.after(Duration::from_secs(3600))));
+    assert!(at.since(slot).unwrap() < Duration::from_secs(1), "{slot} {at}");
+    assert_eq!(next, Some(slot.after(Duration::from_secs(3600))));
 }

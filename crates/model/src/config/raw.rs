@@ -1,4 +1,5 @@
 mod check;
+mod job;
 mod service;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
 pub use check::{Check, Kind, Number};
+pub use job::{Job, Retry};
 pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
 
 /// `steady.toml` as typed. Relative paths start at the folder of the file; durations are written like
@@ -49,44 +51,6 @@ pub struct Agent {
     /// After the machine woke, services are not restarted for failing checks for this long. Default 30s.
     #[schemars(with = "Option<String>")]
     pub wake_settle: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Job {
-    /// Without it the job runs elsewhere, and Steady follows its markers.
-    #[schemars(with = "Option<Vec<String>>")]
-    pub command: Option<Spanned<Vec<String>>>,
-    #[schemars(with = "Option<String>")]
-    pub cwd: Option<Spanned<String>>,
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Files of `NAME=value` lines.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub env_file: Vec<Spanned<String>>,
-    /// Name → `file:PATH` or `keychain:SERVICE[/ACCOUNT]`.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub secrets: BTreeMap<String, Spanned<String>>,
-    /// Default 10m.
-    #[schemars(with = "Option<String>")]
-    pub timeout: Option<Spanned<String>>,
-    /// From one start to the next. Without it the job runs by hand only.
-    #[schemars(with = "Option<String>")]
-    pub every: Option<Spanned<String>>,
-    /// The directory of `.sync_completed` and `.sync_failed`.
-    #[schemars(with = "String")]
-    pub markers: Spanned<String>,
-    /// The age at which the last success is too old. Default: twice `every`, else 25h.
-    #[schemars(with = "Option<String>")]
-    pub stale_after: Option<Spanned<String>>,
-    /// The lock file that a run holds. Default: `.sync_lock` in `markers`.
-    #[schemars(with = "Option<String>")]
-    pub lock: Option<Spanned<String>>,
-    /// Services that it keeps busy: not restarted for failing checks while it runs.
-    #[schemars(with = "Option<Vec<String>>")]
-    pub busy: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,5 +1,6 @@
 mod check;
 mod check_keys;
+mod job;
 mod service;
 mod store;
 
@@ -12,7 +13,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
 use super::raw::{self, Raw};
-use super::resolved::{Backup, Config, Env, Job, LogFile, RequiredPath, Rotation, SecretRef};
+use super::resolved::{Backup, Config, Env, LogFile, RequiredPath, Rotation, SecretRef};
 use super::{FORMAT_VERSION, Roots};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,26 +63,6 @@ impl Context<'_> {
                 format!("agent.listen = \"{text}\" is not a loopback address (127.0.0.1 or [::1])"),
             ))
         }
-    }
-
-    fn job(&mut self, name: &Spanned<String>, raw: &raw::Job, services: &[&str]) -> Result<Job, ConfigError> {
-        self.check_name("job", name)?;
-        let key = |k: &str| format!("job.{}.{k}", name.get_ref());
-        let every = raw.every.as_ref().map(|e| self.duration(&key("every"), Some(e), HOUR)).transpose()?;
-        let markers = self.path(raw.markers.get_ref());
-        let stale = every.map_or(25 * HOUR, |e| e.saturating_mul(2));
-        Ok(Job {
-            name: name.get_ref().clone(),
-            command: raw.command.as_ref().map(|c| self.command(&key("command"), c)).transpose()?,
-            cwd: self.cwd(&key("cwd"), raw.cwd.as_ref()),
-            env: self.env(&key, &raw.env, &raw.env_file, &raw.secrets)?,
-            timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), 600 * SECOND)?,
-            every,
-            stale_after: self.duration(&key("stale_after"), raw.stale_after.as_ref(), stale)?,
-            lock: raw.lock.as_ref().map_or_else(|| markers.join(".sync_lock"), |l| self.path(l.get_ref())),
-            markers,
-            busy: self.services_named(&key("busy"), raw.busy.as_ref(), services)?,
-        })
     }
 
     fn log_file(&self, name: &Spanned<String>, raw: &raw::LogFile) -> Result<LogFile, ConfigError> {

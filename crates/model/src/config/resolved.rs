@@ -1,6 +1,7 @@
 //! What the rest of Steady works with.
 
 mod check;
+mod job;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
     SqliteLimits,
 };
+pub use job::Job;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -179,25 +181,6 @@ pub struct LogFile {
     pub name: String,
     pub path: PathBuf,
     pub rotation: Rotation,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    pub name: String,
-    /// `None`: it runs elsewhere, and Steady only follows its markers.
-    pub command: Option<Vec<String>>,
-    pub cwd: PathBuf,
-    pub env: Env,
-    pub timeout: Duration,
-    /// From one start to the next; `None` is by hand only.
-    pub every: Option<Duration>,
-    /// The directory of `.sync_completed` and `.sync_failed`.
-    pub markers: PathBuf,
-    pub stale_after: Duration,
-    /// The kernel lock that a run holds.
-    pub lock: PathBuf,
-    /// Services that it keeps busy: their liveness is not judged while it runs.
-    pub busy: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

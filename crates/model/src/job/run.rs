@@ -1,10 +1,10 @@
-//! One run: what its output says, how it ended, and when the next is due.
+//! One run: what its output says, and how it ended.
 
-use std::time::Duration;
+use regex::RegexSet;
 
 use super::{Milestone, Outcome};
+use crate::config::Job;
 use crate::process::Exit;
-use crate::time::WallTime;
 use crate::words;
 
 /// Output lines with more than this many `{` are not searched further.
@@ -12,10 +12,12 @@ const BRACES_TRIED: usize = 16;
 const WHY_CHARS: usize = 200;
 /// The milestone by which a job says that it failed as a whole; any other `…_failed` is a part of it.
 const WHOLE_FAILED: &str = "sync_failed";
+/// The milestone by which it says that it did what it was asked to; `command` is what that was.
+const WHOLE_COMPLETE: &str = "sync_complete";
 /// A failure milestone's field with the reason.
 const ERROR: &str = "error";
 /// Milestone fields that hold text for people.
-const TEXTS: [&str; 2] = ["summary", "message"];
+pub(super) const TEXTS: [&str; 2] = ["summary", "message"];
 
 /// The milestone in one line of output: a JSON object with an `event` text, also behind a log prefix.
 pub fn milestone(line: &str) -> Option<Milestone> {
@@ -32,11 +34,54 @@ pub fn milestone(line: &str) -> Option<Milestone> {
     })
 }
 
-/// How a run that ended by itself ended. `tail` is the end of its output, oldest line first.
+/// Whether a milestone is the last of its run.
+pub fn run_ends(milestone: &Milestone) -> bool {
+    milestone.event == WHOLE_COMPLETE || milestone.event == WHOLE_FAILED
+}
+
+/// What a job's own configuration says of its output.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    partial: RegexSet,
+    whole: Option<String>,
+}
+
+impl Rules {
+    pub fn of(job: &Job) -> Self {
+        // They were read once to be valid.
+        Self { partial: RegexSet::new(&job.partial).unwrap_or_default(), whole: job.whole.clone() }
+    }
+
+    /// Whether a line of output makes its run partial.
+    pub fn admits(&self, line: &str) -> bool {
+        self.partial.is_match(line)
+    }
+
+    /// The subcommand that ran, if it was not the whole job.
+    pub fn part(&self, milestones: &[Milestone]) -> Option<String> {
+        let whole = self.whole.as_deref()?;
+        let last = milestones.iter().rev().find(|m| m.event == WHOLE_COMPLETE)?;
+        let command = last.fields.get("command")?.as_str()?;
+        (command != whole).then(|| command.to_owned())
+    }
+}
+
+/// What a run's output told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told<'a> {
+    pub milestones: &'a [Milestone],
+    /// The end of it, oldest line first.
+    pub tail: &'a [String],
+    /// Lines that [`Rules::admits`].
+    pub admitted: &'a [String],
+}
+
+/// How a run that ended by itself ended.
 ///
 /// Exit code 0 proves little: the first users' job reports success while its models are down. So milestones
 /// may turn a success into a partial one, or into a failure.
-pub fn judge_run(exit: Exit, milestones: &[Milestone], tail: &[String]) -> Outcome {
+pub fn judge_run(exit: Exit, told: Told<'_>) -> Outcome {
+    let Told { milestones, tail, admitted } = told;
     let told = milestones.iter().rev().find_map(|m| m.fields.get(ERROR).and_then(|e| e.as_str()));
     match exit {
         Exit::Signal(_) => return Outcome::Killed,
@@ -52,7 +97,10 @@ pub fn judge_run(exit: Exit, milestones: &[Milestone], tail: &[String]) -> Outco
         let detail = failed.fields.get(ERROR).and_then(|e| e.as_str()).unwrap_or("it did not say why");
         return Outcome::Failed { why: format!("{}: {}", failed.event, clip(detail)) };
     }
-    let parts: Vec<String> = milestones.iter().filter_map(incomplete).collect();
+    let mut parts: Vec<String> = milestones.iter().filter_map(incomplete).collect();
+    if parts.is_empty() {
+        parts.extend(admitted.iter().map(|line| line.trim().to_owned()));
+    }
     if parts.is_empty() { Outcome::Succeeded } else { Outcome::Partial { why: clip(&parts.join("; ")) } }
 }
 
@@ -86,15 +134,6 @@ fn admits_failure(text: &str) -> bool {
             let rest = text.get(i + word.len()..).unwrap_or_default();
             rest.trim_start_matches([' ', ':', '=']).starts_with(|c: char| ('1'..='9').contains(&c))
         })
-}
-
-/// When the next run is due: `every` after the last start, never in the past, and never further ahead than
-/// `every`, whatever the clock did. Never ran: now.
-pub fn next_due(last_start: Option<WallTime>, every: Duration, now: WallTime) -> WallTime {
-    match last_start {
-        Some(last) => last.after(every).clamp(now, now.after(every)),
-        None => now,
-    }
 }
 
 fn clip(text: &str) -> String {

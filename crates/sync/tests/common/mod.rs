@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use steady_model::config::Job;
-use steady_model::job::RunRecord;
+use steady_model::job::{RunRecord, Schedule, Slots};
 use steady_sync::{JobHandle, SyncEvent};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -49,17 +49,17 @@ impl Place {
 /// A shell script as a job.
 pub fn job_in(dir: &Path, script: &str) -> Job {
     Job {
-        name: "daily-sync".to_owned(),
         command: Some(["/bin/sh", "-c", script].map(str::to_owned).to_vec()),
         cwd: dir.join("work"),
-        env: steady_model::config::Env::default(),
-        busy: Vec::new(),
         timeout: LIMIT,
-        every: None,
-        markers: dir.join("data"),
-        stale_after: Duration::from_secs(3600),
-        lock: dir.join("data/.sync_lock"),
+        stale_after: Some(Duration::from_secs(3600)),
+        ..Job::elsewhere("daily-sync", dir.join("data"))
     }
+}
+
+/// A schedule by interval.
+pub fn every(interval: Duration) -> Option<Schedule> {
+    Some(Schedule { slots: Some(Slots::Every(interval)), at_wake: false })
 }
 
 pub struct Running {
