@@ -161,3 +161,31 @@ pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (
     }
     (Status::Pass, format!("backed up {ago}"))
 }
+
+/// Room on a volume, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What an ordinary user may still write.
+    pub free: u64,
+    pub total: u64,
+}
+
+/// Whether the next backup has room: 1.2 times the size of the newest point. Status and evidence.
+///
+/// `newest` is `None` until the catalogue was read, and `Some(None)` when there is no point yet.
+pub fn judge_space(space: Space, newest: Option<Option<u64>>) -> (Status, String) {
+    let room =
+        format!("{} of {} free where the backups are", words::bytes(space.free), words::bytes(space.total));
+    match newest {
+        None => (Status::Unknown, format!("{room}; the backups have not been looked at yet")),
+        Some(None) => (Status::Pass, room),
+        Some(Some(bytes)) => {
+            let needed = bytes.saturating_add(bytes / 5);
+            if space.free < needed {
+                (Status::Warn, format!("{room}, the next one may need {}", words::bytes(needed)))
+            } else {
+                (Status::Pass, room)
+            }
+        }
+    }
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{Now, WallTime};
+use crate::time::{AwakeInstant, Now, WallTime};
+use crate::words;
 
 /// From best to worst, so that `max` is worst-of. `Unknown` is never green.
 #[derive(
@@ -29,6 +30,16 @@ pub enum Severity {
     Critical,
     /// A failure is shown as a warning.
     Warning,
+}
+
+impl Severity {
+    /// How a check of this severity is told.
+    pub fn told(self, status: Status) -> Status {
+        match (status, self) {
+            (Status::Fail, Self::Warning) => Status::Warn,
+            (status, _) => status,
+        }
+    }
 }
 
 /// One look at the world.
@@ -95,6 +106,37 @@ impl Default for CheckState {
     fn default() -> Self {
         Self { status: Status::Unknown, since: None, last: None, recent: VecDeque::new() }
     }
+}
+
+/// Looks that may be missed before what was seen last counts for nothing.
+const MISSED: u32 = 4;
+/// No check is that quick to be forgotten.
+const SHORTEST_MEMORY: Duration = Duration::from_secs(60);
+
+impl CheckState {
+    /// The machine slept: what was seen before is no run with what is seen after.
+    pub fn woke(&mut self) {
+        self.recent.clear();
+    }
+
+    /// When what was seen last is too old to be believed; `None` before the first look. `rested` is until when
+    /// nobody could look.
+    pub fn expires(&self, probe: crate::config::Probe, rested: Option<AwakeInstant>) -> Option<AwakeInstant> {
+        let last = self.last.as_ref()?.at.awake;
+        let memory = probe.interval.saturating_mul(MISSED).saturating_add(probe.timeout).max(SHORTEST_MEMORY);
+        Some(rested.map_or(last, |rested| rested.max(last)).after(memory))
+    }
+}
+
+/// What a look is worth within `warm_up` (awake) of `begun`: trouble is not judged yet, unless it is a fact.
+#[must_use]
+pub fn while_warming(seen: Observation, begun: AwakeInstant, warm_up: Duration) -> Observation {
+    let left = warm_up.saturating_sub(seen.at.awake.since(begun));
+    if left.is_zero() || seen.fact || seen.status <= Status::Unknown {
+        return seen;
+    }
+    let evidence = format!("{}; it may take {} more to warm up", seen.evidence, words::span(left));
+    Observation { status: Status::Unknown, evidence, ..seen }
 }
 
 /// Folds one observation into the state: facts and the first answer count at once, the rest needs N in a row.

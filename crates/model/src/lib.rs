@@ -4,12 +4,15 @@
 //! `job::freshness`) and how it is said (`project`). Must never read a clock, a file or a socket, spawn
 //! anything, or depend on a runtime: time, input and dice are arguments.
 
+pub mod action;
 pub mod api;
 pub mod backup;
 pub mod check;
 pub mod config;
 pub mod crash;
 pub mod depend;
+pub mod explain;
+pub mod history;
 pub mod job;
 pub mod latency;
 pub mod liveness;
@@ -17,6 +20,7 @@ pub mod marker;
 pub mod process;
 pub mod project;
 pub mod service;
+pub mod settle;
 pub mod since;
 pub mod snapshot;
 pub mod time;

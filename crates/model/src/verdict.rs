@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::action;
 use crate::check::{Severity, Status};
 use crate::service::{End, Lifecycle, State, StopReason};
 use crate::time::{Now, WallTime};
@@ -49,12 +50,18 @@ pub enum Subject {
 #[derive(Debug, Clone)]
 pub struct CheckFact<'a> {
     pub name: &'a str,
+    /// `http`, `sqlite`, …
+    pub kind: &'a str,
     pub status: Status,
     pub severity: Severity,
     pub evidence: &'a str,
     pub since: Option<WallTime>,
-    /// The service whose trouble explains this check's.
+    /// Whether it was ever looked at.
+    pub observed: bool,
+    /// The service it looks at.
     pub service: Option<&'a str>,
+    /// The check or service whose trouble explains this check's.
+    pub explained_by: Option<&'a str>,
 }
 
 /// A reason for the state of a service, or `None` when it is as it should be.
@@ -148,44 +155,44 @@ pub fn foreign(owner: &crate::process::PortOwner) -> String {
     format!("port {} is held by {who}, which Steady did not start", owner.port)
 }
 
-/// A reason for a check that does not pass, or `None`. A cause hides its effects: while its service is in
-/// trouble of its own, a check says nothing.
-pub fn judge_check(check: &CheckFact<'_>, troubled: &[Reason]) -> Option<Reason> {
-    if check.status == Status::Pass {
+/// A reason for a check that does not pass, or `None`: a check that is explained says nothing.
+pub fn judge_check(check: &CheckFact<'_>) -> Option<Reason> {
+    if check.status == Status::Pass || check.explained_by.is_some() {
         return None;
     }
-    let explained = check
-        .service
-        .is_some_and(|s| troubled.iter().any(|r| matches!(&r.subject, Subject::Service(name) if name == s)));
-    if explained {
-        return None;
-    }
-    let status = match (check.status, check.severity) {
-        (Status::Fail, Severity::Warning) => Status::Warn,
-        (status, _) => status,
-    };
-    let action = match check.status {
-        Status::Unknown => "Wait for its first answer",
-        _ => "Open the check for its evidence",
-    };
     Some(Reason {
-        status,
+        status: check.severity.told(check.status),
         subject: Subject::Check(check.name.to_owned()),
         sentence: format!("{}: {}", check.name, check.evidence),
         since: check.since,
-        action: action.to_owned(),
+        action: action::next(check.kind, check.status, check.observed, check.service),
     })
 }
 
+/// What is under way while the verdict is spoken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// What a person asked for.
+    pub busy: Option<String>,
+    /// The machine has just woken, and everything is about to be looked at again.
+    pub settling: bool,
+}
+
 /// Puts all reasons into one verdict. `calm` is the sentence for when there are none.
-pub fn conclude(mut reasons: Vec<Reason>, busy: Option<String>, calm: &str) -> Verdict {
+pub fn conclude(mut reasons: Vec<Reason>, moment: Moment, calm: &str) -> Verdict {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
     let status = reasons.first().map_or(Status::Pass, |r| r.status);
-    let sentence = match (&busy, reasons.first()) {
+    let sentence = match (&moment.busy, reasons.first()) {
         // Work under way explains a warning, never a failure.
         (Some(busy), _) if status != Status::Fail => format!("Steady — {busy} …"),
+        (_, Some(first)) if moment.settling && status == Status::Fail => {
+            format!("Steady — {}; {LOOKING_AGAIN}", first.sentence)
+        }
+        _ if moment.settling => format!("Steady — {LOOKING_AGAIN}"),
         (_, Some(first)) => format!("Steady — {}", first.sentence),
         (_, None) => format!("Steady — {calm}"),
     };
-    Verdict { status, sentence, reasons, busy }
+    Verdict { status, sentence, reasons, busy: moment.busy }
 }
+
+const LOOKING_AGAIN: &str = "just woke, looking again";

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use steady_model::backup::{PointKind, RestorePoint, judge};
+use steady_model::backup::{PointKind, RestorePoint, Space, judge, judge_space};
 use steady_model::check::{Severity, Status};
 use steady_model::process::{Exit, PortOwner, ProcessId};
 use steady_model::service::{End, Lifecycle, State, StopReason};
 use steady_model::time::{AwakeInstant, Now, WallTime};
-use steady_model::verdict::{CheckFact, Reason, conclude, judge_check, judge_service};
+use steady_model::verdict::{CheckFact, Moment, Reason, conclude, judge_check, judge_service};
 
 const NOW: u64 = 10_000;
 
@@ -33,11 +33,14 @@ fn died(life: Lifecycle) -> Lifecycle {
 fn check(status: Status, severity: Severity) -> CheckFact<'static> {
     CheckFact {
         name: "vault",
+        kind: "path",
         status,
         severity,
         evidence: "it is missing",
         since: None,
+        observed: true,
         service: Some("brain"),
+        explained_by: None,
     }
 }
 
@@ -94,10 +97,9 @@ fn a_service_that_came_back_is_amber_for_five_seconds_and_says_when_it_will_not_
 
 #[test]
 fn a_cause_hides_its_effects_and_severity_caps_a_check() {
-    let down =
-        judge_service("brain", &life(State::Starting { process: None, since: at(NOW) }), at(NOW)).0.unwrap();
-    assert_eq!(judge_check(&check(Status::Fail, Severity::Critical), &[down]), None);
-    let status = |status, severity| judge_check(&check(status, severity), &[]).map(|r| r.status);
+    let explained = CheckFact { explained_by: Some("brain"), ..check(Status::Fail, Severity::Critical) };
+    assert_eq!(judge_check(&explained), None);
+    let status = |status, severity| judge_check(&check(status, severity)).map(|r| r.status);
     assert_eq!(status(Status::Fail, Severity::Critical), Some(Status::Fail));
     assert_eq!(status(Status::Fail, Severity::Warning), Some(Status::Warn));
     assert_eq!(status(Status::Unknown, Severity::Critical), Some(Status::Unknown));
@@ -106,20 +108,60 @@ fn a_cause_hides_its_effects_and_severity_caps_a_check() {
 
 #[test]
 fn work_under_way_explains_a_warning_but_never_a_failure() {
-    let reason = |status| judge_check(&check(status, Severity::Critical), &[]).unwrap();
+    let reason = |status| judge_check(&check(status, Severity::Critical)).unwrap();
     let said = |reasons: Vec<Reason>, busy: Option<&str>| {
-        conclude(reasons, busy.map(str::to_owned), "synced 2 h ago").sentence
+        let moment = Moment { busy: busy.map(str::to_owned), settling: false };
+        conclude(reasons, moment, "synced 2 h ago").sentence
     };
     assert_eq!(said(vec![], None), "Steady — synced 2 h ago");
     assert_eq!(said(vec![reason(Status::Warn)], Some("backing up")), "Steady — backing up …");
     assert_eq!(said(vec![reason(Status::Fail)], Some("backing up")), "Steady — vault: it is missing");
-    let worst = conclude(vec![reason(Status::Unknown), reason(Status::Fail), reason(Status::Warn)], None, "");
+    let worst = conclude(
+        vec![reason(Status::Unknown), reason(Status::Fail), reason(Status::Warn)],
+        Moment::default(),
+        "",
+    );
     assert_eq!(worst.status, Status::Fail);
     assert_eq!(
-        conclude(vec![reason(Status::Unknown)], None, "").status,
+        conclude(vec![reason(Status::Unknown)], Moment::default(), "").status,
         Status::Unknown,
         "unknown is never green"
     );
+}
+
+#[test]
+fn after_a_wake_the_sentence_says_that_everything_is_looked_at_again() {
+    let reason = |status| judge_check(&check(status, Severity::Critical)).unwrap();
+    let moment = Moment { busy: None, settling: true };
+    let woken = |reasons| conclude(reasons, moment.clone(), "synced 2 h ago");
+    assert_eq!(woken(vec![]).sentence, "Steady — just woke, looking again");
+    assert_eq!(woken(vec![reason(Status::Warn)]).sentence, "Steady — just woke, looking again");
+    let failed = woken(vec![reason(Status::Fail)]);
+    assert_eq!(failed.status, Status::Fail, "what failed before the sleep is not forgotten");
+    assert_eq!(failed.sentence, "Steady — vault: it is missing; just woke, looking again");
+}
+
+#[test]
+fn every_kind_of_check_says_what_to_do_about_it() {
+    const KINDS: [&str; 18] = [
+        "http", "tcp", "process", "port", "path", "disk", "marker", "command", "log", "sqlite", "equality",
+        "count", "postgres", "outbox", "redis", "ollama", "docker", "usage",
+    ];
+    let told =
+        |kind, status| judge_check(&CheckFact { kind, ..check(status, Severity::Critical) }).unwrap().action;
+    let all: Vec<String> = KINDS.iter().map(|kind| format!("{kind}: {}", told(kind, Status::Fail))).collect();
+    insta::assert_snapshot!(all.join("\n"));
+    let unlooked = CheckFact { observed: false, ..check(Status::Unknown, Severity::Critical) };
+    assert_eq!(judge_check(&unlooked).unwrap().action, "Wait for its first answer");
+}
+
+#[test]
+fn the_next_backup_needs_a_fifth_more_room_than_the_last_took() {
+    let space = |free| Space { free, total: 1000 };
+    assert_eq!(judge_space(space(119), Some(Some(100))).0, Status::Warn);
+    assert_eq!(judge_space(space(120), Some(Some(100))).0, Status::Pass);
+    assert_eq!(judge_space(space(1), Some(None)).0, Status::Pass, "nothing to compare with");
+    assert_eq!(judge_space(space(999), None).0, Status::Unknown, "not green before the catalogue was read");
 }
 
 #[test]
