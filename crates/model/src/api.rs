@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Measure, Observation, Sample, Status};
 use crate::time::WallTime;
 
 /// A command was taken by its owner; what comes of it shows in the snapshot.
@@ -55,9 +56,63 @@ pub struct LogGap {
     pub lines: u64,
 }
 
+/// What one look of a check saw, before it is judged together with those before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CheckLook {
+    pub name: String,
+    pub kind: String,
+    pub status: Status,
+    pub evidence: String,
+    pub at: WallTime,
+    pub took_ms: u64,
+    pub measure: Option<Measure>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+}
+
+impl CheckLook {
+    pub fn new(name: &str, kind: &str, seen: &Observation) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            status: seen.status,
+            evidence: seen.evidence.clone(),
+            at: seen.at.wall,
+            took_ms: u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX),
+            measure: seen.measure.clone(),
+            samples: seen.samples.clone(),
+        }
+    }
+}
+
+/// What came of trying a check against the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    Answers,
+    /// It answers sensibly, and what it says is not good.
+    BadNews,
+    /// Its service may be down, which nobody can blame the check for.
+    ServiceDown,
+    /// It gives no sensible answer.
+    Refused,
+}
+
+/// `steady check --validate`, of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTrial {
+    pub name: String,
+    /// In the configuration file, 1-based.
+    pub line: Option<usize>,
+    pub trial: Trial,
+    /// `None` when it did not come to an end.
+    pub look: Option<CheckLook>,
+}
+
 /// `GET /livez`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Liveness {
+    /// `ok`, or `late` when the agent's loop hangs.
     pub status: String,
     pub version: String,
     pub tick: WallTime,

@@ -17,6 +17,7 @@ pub mod job;
 pub mod latency;
 pub mod liveness;
 pub mod marker;
+pub mod milestone;
 pub mod process;
 pub mod project;
 pub mod service;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::backup::{Operation, RestorePoint, RestoreRecord};
 use crate::check::{Measure, Sample, Severity, Status};
 use crate::crash::CrashSummary;
-use crate::job::RunRecord;
+use crate::job::{Failed, RunRecord};
+use crate::marker::Markers;
 use crate::process::PortOwner;
 use crate::time::WallTime;
 use crate::usage::Usage;
@@ -36,6 +37,12 @@ pub struct AgentInfo {
     pub config: String,
     /// Where a browser finds the panel, without a token; `None` when it could not listen.
     pub panel: Option<String>,
+    /// What its own process takes.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// How late its loop woke the last time, milliseconds.
+    #[serde(default)]
+    pub lag_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -43,6 +50,9 @@ pub struct ServiceView {
     pub name: String,
     pub state: ServiceStatus,
     pub status: Status,
+    /// Whether it should be up: neither stopped by a person nor a one-shot that has done its work.
+    #[serde(default)]
+    pub wanted: bool,
     /// `ready for 2 h`, `next try in 4 s`.
     pub detail: String,
     pub pid: Option<u32>,
@@ -110,6 +120,15 @@ pub struct JobView {
     pub next: Option<WallTime>,
     /// Newest first, a handful.
     pub runs: Vec<RunRecord>,
+    /// The newest failure since the last success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
+    /// What is odd about it beside its own past; no alarm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// `None` until they have been looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub markers: Option<Markers>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -14,7 +14,7 @@ use steady_model::check::Status;
 use steady_model::project::tray::{REASONS, Shape, Tone, TrayModel, tray};
 use steady_model::snapshot::{AgentInfo, BackupView, JobView, ServiceStatus, ServiceView, Snapshot};
 use steady_model::time::WallTime;
-use steady_model::verdict::{Reason, Subject, Verdict, conclude};
+use steady_model::verdict::{Moment, Reason, Subject, Verdict, conclude};
 
 fn at(time: &str) -> WallTime {
     WallTime(format!("2026-11-22T{time}Z").parse().unwrap())
@@ -44,6 +44,9 @@ fn job(name: &str, status: Status, phrase: &str) -> JobView {
         last_success: Some(at("08:00:00")),
         next: None,
         runs: vec![],
+        failed: None,
+        notes: vec![],
+        markers: None,
     }
 }
 
@@ -52,7 +55,11 @@ fn reason(status: Status, subject: Subject, sentence: &str, since: &str) -> Reas
 }
 
 fn verdict(reasons: Vec<Reason>, busy: Option<&str>) -> Verdict {
-    conclude(reasons, busy.map(str::to_owned), "synced 2 h ago, backed up 06:10")
+    conclude(
+        reasons,
+        Moment { busy: busy.map(str::to_owned), settling: false },
+        "synced 2 h ago, backed up 06:10",
+    )
 }
 
 /// A well backend at 10:00, synced at 08:00.
@@ -66,12 +73,15 @@ fn snapshot() -> Snapshot {
             started: at("07:00:00"),
             config: "steady.toml".into(),
             panel: None,
+            usage: None,
+            lag_ms: 0,
         },
         verdict: verdict(vec![], None),
         services: vec![ServiceView {
             name: "brain".into(),
             state: ServiceStatus::Ready,
             status: Status::Pass,
+            wanted: true,
             detail: "ready for 3 h".into(),
             pid: Some(2),
             port: Some(8741),

@@ -98,6 +98,20 @@ impl Sampler {
         }
         Ok(usages)
     }
+
+    /// The figures of this process alone, without its children. Blocking, for a few milliseconds.
+    pub fn own(&mut self, now: Now) -> io::Result<Usage> {
+        let pid = std::process::id();
+        let all = self.processes.all()?;
+        let me = all.iter().find(|process| process.id.pid == pid);
+        Ok(Usage {
+            at: now.wall,
+            processes: 1,
+            memory_bytes: self.processes.memory(pid, Memory::Exact)?,
+            cpu_ms: milliseconds(me.map_or(Duration::ZERO, |process| process.own)),
+            cpu_permille: None,
+        })
+    }
 }
 
 fn milliseconds(time: Duration) -> u64 {

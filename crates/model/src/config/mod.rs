@@ -5,12 +5,14 @@
 
 mod diff;
 mod error;
+mod lines;
 mod raw;
 mod resolve;
 mod resolved;
 
 pub use diff::diff;
 pub use error::ConfigError;
+pub use lines::lines_of_checks;
 pub use raw::json_schema;
 pub use resolved::{
     Backup, Check, CheckKind, Config, Count, Database, Env, Free, Job, LogFile, Manager, OutboxLimits,

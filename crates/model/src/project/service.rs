@@ -19,6 +19,10 @@ pub fn view(
         name: name.to_owned(),
         state: status_word(&life.state),
         status: reason.map_or(Status::Pass, |r| r.status),
+        wanted: !matches!(
+            life.state,
+            State::Stopped { reason: StopReason::Requested | StopReason::Completed(_), .. }
+        ),
         detail: detail(life, now),
         pid: life.process().map(|p| p.pid),
         port,

@@ -1,0 +1,81 @@
+//! What Steady has done, as one JSON object per line: for scripts, in the form that jobs' milestones have.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::backup::OperationKind;
+use crate::job::{Outcome, RunRecord};
+use crate::time::WallTime;
+
+/// Log lines of this target hold one of them and nothing else.
+pub const TARGET: &str = "milestone";
+
+/// Work that has come to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Milestone {
+    /// `backup_complete`, `sync_failed`, …
+    pub event: &'static str,
+    pub at: WallTime,
+    pub fields: Map<String, Value>,
+}
+
+impl Milestone {
+    pub fn new(event: &'static str, at: WallTime) -> Self {
+        Self { event, at, fields: Map::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn took(self, span: Duration) -> Self {
+        self.with("duration_ms", u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A run of a job. Only a run that did all of its work is complete without a remark.
+    pub fn of_run(run: &RunRecord) -> Self {
+        let event = match run.outcome {
+            Outcome::Succeeded | Outcome::Partial { .. } => "sync_complete",
+            _ => "sync_failed",
+        };
+        let told = Self::new(event, run.ended)
+            .with("job", run.job.as_str())
+            .with("run", run.id.as_str())
+            .with("outcome", run.outcome.word())
+            .took(run.ended.since(run.started).unwrap_or_default());
+        let told = run.part.iter().fold(told, |told, part| told.with("part", part.as_str()));
+        match (run.outcome.why(), &run.outcome) {
+            (Some(why), Outcome::Partial { .. }) => told.with("failed", true).with("why", why),
+            (Some(why), _) => told.with("error", why),
+            (None, _) => told,
+        }
+    }
+
+    /// A backup, a restore, or the undoing of one, and what it failed of.
+    pub fn of_operation(kind: OperationKind, took: Duration, at: WallTime, error: Option<&str>) -> Self {
+        let event = match (kind, error) {
+            (OperationKind::Backup, None) => "backup_complete",
+            (OperationKind::Backup, Some(_)) => "backup_failed",
+            (OperationKind::Restore, None) => "restore_complete",
+            (OperationKind::Restore, Some(_)) => "restore_failed",
+            (OperationKind::Undo, None) => "undo_complete",
+            (OperationKind::Undo, Some(_)) => "undo_failed",
+        };
+        let told = Self::new(event, at).took(took);
+        match error {
+            Some(error) => told.with("error", error),
+            None => told,
+        }
+    }
+
+    /// One line, without its end.
+    pub fn line(&self) -> String {
+        let rest: String =
+            self.fields.iter().map(|(name, value)| format!(",{}:{value}", json!(name))).collect();
+        format!("{{\"event\":{},\"at\":{}{rest}}}", json!(self.event), json!(self.at))
+    }
+}
