@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_model::config::Config;
+use steady_model::config::{CheckKind, Config};
 use steady_model::process::ProcessId;
 use steady_model::usage::Usage;
 use steady_supervise::ServiceHandle;
@@ -59,12 +59,13 @@ pub fn start(
     world: mpsc::Sender<Notice>,
 ) {
     let looking = lookers.0.subscribe();
-    tokio::spawn(show(services.clone(), looking, world));
+    tokio::spawn(show(services.clone(), config.clone(), looking, world));
     tokio::spawn(limit(services, config));
 }
 
 async fn show(
     services: Registry<ServiceHandle>,
+    config: watch::Receiver<Arc<Config>>,
     mut looking: watch::Receiver<usize>,
     world: mpsc::Sender<Notice>,
 ) {
@@ -72,22 +73,34 @@ async fn show(
     pause(FIRST).await;
     loop {
         let watched = *looking.borrow_and_update() > 0;
-        let (back, usage) = sample(sampler, leaders(&services, |_| true)).await;
+        let (back, usage, own) = sample_with_own(sampler, leaders(&services, |_| true)).await;
         let Some(back) = back else { return };
         sampler = back;
         if world.send(Notice::Usage(usage)).await.is_err() {
+            return;
+        }
+        if let Some(own) = own
+            && world.send(Notice::OwnUsage(own)).await.is_err()
+        {
             return;
         }
         if watched {
             pause(WATCHED).await;
             continue;
         }
+        let rest = rest(&config.borrow());
         tokio::select! {
-            () = pause(UNWATCHED) => {}
+            () = pause(rest) => {}
             // One who begins to look is not shown figures of a minute ago.
             Ok(_) = looking.wait_for(|count| *count > 0) => {}
         }
     }
+}
+
+/// Checks of what services take are judged from these samples.
+fn rest(config: &Config) -> Duration {
+    let checks = config.checks.iter().filter(|c| matches!(c.kind, CheckKind::Usage { .. }));
+    checks.map(|c| c.probe.interval).min().unwrap_or(UNWATCHED).clamp(LIMITED, UNWATCHED)
 }
 
 async fn limit(services: Registry<ServiceHandle>, mut config: watch::Receiver<Arc<Config>>) {
@@ -159,6 +172,26 @@ fn leaders(services: &Registry<ServiceHandle>, wanted: impl Fn(&str) -> bool) ->
 
 fn sampler() -> Option<Sampler> {
     Sampler::new().map_err(|e| tracing::warn!("no figures of processes: {e}")).ok()
+}
+
+/// The agent's own figures beside those of the services.
+async fn sample_with_own(
+    sampler: Sampler,
+    leaders: Vec<(String, ProcessId)>,
+) -> (Option<Sampler>, BTreeMap<String, Usage>, Option<Usage>) {
+    let (sampler, usage) = sample(sampler, leaders).await;
+    let Some(mut sampler) = sampler else { return (None, usage, None) };
+    let looked = spawn_blocking(move || {
+        let own = sampler.own(steady_clock::now());
+        (sampler, own)
+    });
+    match looked.await {
+        Ok((sampler, own)) => (Some(sampler), usage, own.ok()),
+        Err(e) => {
+            tracing::error!("looking at this process broke off: {e}");
+            (None, usage, None)
+        }
+    }
 }
 
 /// `None` for the sampler when looking broke off.

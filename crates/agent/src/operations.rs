@@ -8,12 +8,14 @@ use steady_model::backup::{
     Operation, OperationKind, PointKind, RestoreOutcome, RestorePlan, RestorePoint, RestoreRecord,
 };
 use steady_model::config::Backup as BackupSpec;
-use steady_model::time::WallTime;
+use steady_model::milestone::Milestone;
+use steady_model::time::{Now, WallTime};
 use steady_sync::{JobHandle, RunRefused};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
+use crate::milestones;
 use crate::registry::Registry;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
@@ -138,7 +140,9 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
     let (commands, inbox) = mpsc::channel(8);
     let (doing_tx, doing) = watch::channel(None);
     let handle = OperationsHandle { commands, doing, backups: wiring.backups.clone() };
-    tokio::spawn(Owner { wiring, doing: doing_tx, running: None, due: None }.run(inbox));
+    tokio::spawn(
+        Owner { wiring, doing: doing_tx, running: None, began: steady_clock::now(), due: None }.run(inbox),
+    );
     handle
 }
 
@@ -146,6 +150,8 @@ struct Owner {
     wiring: Wiring,
     doing: watch::Sender<Option<OperationKind>>,
     running: Option<JoinHandle<Result<(), OperationError>>>,
+    /// When the last operation began.
+    began: Now,
     due: Option<WallTime>,
 }
 
@@ -196,6 +202,7 @@ impl Owner {
             total_bytes: 0,
         };
         let id = operation.id.clone();
+        self.began = steady_clock::now();
         self.doing.send_replace(Some(kind));
         let reporter = Reporter { operation, events: self.wiring.events.clone() };
         reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
@@ -210,6 +217,12 @@ impl Owner {
         let failed = result.is_err();
         if let Err(why) = &result {
             tracing::error!("{} failed: {why}", kind.map_or("the operation", OperationKind::gerund));
+        }
+        if let Some(kind) = kind {
+            let now = steady_clock::now();
+            let took = now.awake.since(self.began.awake);
+            let error = result.as_ref().err().map(String::as_str);
+            milestones::tell(&Milestone::of_operation(kind, took, now.wall, error));
         }
         self.tell(BackupEvent::LastError(result.err())).await;
         self.publish_catalogue().await;

@@ -18,6 +18,8 @@ use subtle::ConstantTimeEq;
 
 use super::Refusal;
 
+/// `/health` under the name of its first users; as open as that is.
+const HEALTH_ALIAS: &str = "/api/v1/health";
 const COOKIE: &str = "steady_session";
 
 /// The token, and the port that requests must name. Cheap to clone.
@@ -64,7 +66,8 @@ impl Gate {
                 )));
             }
         }
-        let open = !path.starts_with("/api/") && (method == Method::GET || method == Method::HEAD);
+        let open = (!path.starts_with("/api/") || path == HEALTH_ALIAS)
+            && (method == Method::GET || method == Method::HEAD);
         (!open && !self.has_token(headers)).then(Refusal::unauthorized)
     }
 }
@@ -109,7 +112,12 @@ mod tests {
     #[test]
     fn only_the_token_opens_the_api_and_health_stays_open() {
         assert_eq!(ask(&Method::GET, "/health", &[HOST]), None);
-        assert_eq!(ask(&Method::GET, "/", &[HOST]), None);
+        for open in ["/", "/api/v1/health", "/livez", "/readyz", "/metrics"] {
+            assert_eq!(ask(&Method::GET, open, &[HOST]), None, "{open}");
+            assert_eq!(ask(&Method::HEAD, open, &[HOST]), None, "{open}");
+        }
+        assert_eq!(ask(&Method::GET, "/api/v1/health/x", &[HOST]), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&Method::POST, "/api/v1/health", &[HOST]), Some(StatusCode::UNAUTHORIZED));
         assert_eq!(ask(&Method::GET, "/api/v1/snapshot", &[HOST]), Some(StatusCode::UNAUTHORIZED));
         assert_eq!(ask(&Method::POST, "/health", &[HOST]), Some(StatusCode::UNAUTHORIZED));
         let wrong = (header::AUTHORIZATION, "Bearer secreT");

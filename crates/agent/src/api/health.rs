@@ -1,46 +1,53 @@
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use steady_model::api::Liveness;
-use steady_model::check::Status;
-use steady_model::project;
-use steady_model::snapshot::ServiceStatus;
+use steady_model::project::metrics::Format;
 
 use super::Surface;
+use super::pages::Kind;
 
-/// Is the backend healthy? 503 when something critical fails, 200 otherwise; the body says what.
+/// Is the backend healthy? 503 when something critical fails or the agent hangs, 200 otherwise; the body says what.
 #[utoipa::path(get, path = "/health", responses(
     (status = 200, description = "healthy or degraded", content_type = "application/health+json", body = Object),
     (status = 503, description = "something critical fails", content_type = "application/health+json", body = Object)))]
-pub async fn health(State(surface): State<Surface>) -> impl IntoResponse {
-    let snapshot = surface.snapshots.borrow().clone();
-    let (code, body) = project::health::health(&snapshot, steady_clock::now().wall);
-    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [(header::CONTENT_TYPE, "application/health+json"), (header::CACHE_CONTROL, "no-store")];
-    (code, headers, body.to_string())
+pub async fn health(State(surface): State<Surface>) -> Response {
+    surface.pages.answer(Kind::Health)
 }
 
-/// Does the agent tick?
-#[utoipa::path(get, path = "/livez", responses((status = 200, body = Liveness)))]
-pub async fn livez(State(surface): State<Surface>) -> Json<Liveness> {
-    let snapshot = surface.snapshots.borrow();
-    Json(Liveness { status: "ok".to_owned(), version: snapshot.agent.version.clone(), tick: snapshot.at })
+/// The same under the name that its first users ask for.
+#[utoipa::path(get, path = "/api/v1/health", responses(
+    (status = 200, description = "healthy or degraded", content_type = "application/health+json", body = Object),
+    (status = 503, description = "something critical fails", content_type = "application/health+json", body = Object)))]
+pub async fn alias(state: State<Surface>) -> Response {
+    health(state).await
 }
 
-/// Are all services ready? A one-shot that has done its work is.
-#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503)))]
-pub async fn readyz(State(surface): State<Surface>) -> impl IntoResponse {
+/// Does the agent tick? 503 when its loop is later than it promised: that a request is answered proves little.
+#[utoipa::path(get, path = "/livez", responses(
+    (status = 200, body = Liveness), (status = 503, description = "the agent's loop hangs", body = Liveness)))]
+pub async fn livez(State(surface): State<Surface>) -> (StatusCode, Json<Liveness>) {
+    let (code, status) = match surface.pages.late() {
+        None => (StatusCode::OK, "ok"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "late"),
+    };
     let snapshot = surface.snapshots.borrow();
-    let waiting: Vec<&str> = snapshot
-        .services
-        .iter()
-        .filter(|s| s.state != ServiceStatus::Ready && s.status != Status::Pass)
-        .map(|s| s.name.as_str())
-        .collect();
-    if waiting.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", waiting.join(", ")))
-    }
+    let version = snapshot.agent.version.clone();
+    (code, Json(Liveness { status: status.to_owned(), version, tick: snapshot.at }))
+}
+
+/// Are the services that should be up ready? Those that are not are named, one a line.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, content_type = "text/plain", body = String),
+    (status = 503, description = "a service is not ready", content_type = "text/plain", body = String)))]
+pub async fn readyz(State(surface): State<Surface>) -> Response {
+    surface.pages.answer(Kind::Ready)
+}
+
+/// All figures, as Prometheus text or, when asked for, as OpenMetrics.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
+pub async fn metrics(State(surface): State<Surface>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
+    surface.pages.answer(Kind::Metrics(Format::preferred(accept)))
 }

@@ -5,17 +5,20 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Context;
-use steady_agent::Options;
+use steady_agent::{MilestoneFile, Options};
 use steady_model::crash::CrashSubject;
+use steady_model::milestone;
 use steady_model::process::SMALL_HEAP;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs the agent in the foreground until it is told to end.
 pub fn run(home: PathBuf, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     keep_heap_small();
-    log_to_stderr();
+    log_to_stderr(&home);
     steady_crash::install_panic_hook(&home, CrashSubject::Agent);
     let config = config.unwrap_or_else(|| home.join("steady.toml"));
     let program = std::env::current_exe().context("cannot tell where this program is")?;
@@ -48,7 +51,7 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 pub fn sink(home: &Path) -> anyhow::Result<ExitCode> {
-    log_to_stderr();
+    log_to_stderr(home);
     steady_logs::sink_main(home)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -63,7 +66,8 @@ pub fn schema() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn log_to_stderr() {
+/// Words for people, and milestones as bare JSON lines, which are also kept in the home.
+fn log_to_stderr(home: &Path) {
     let asked = std::env::var("STEADY_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer()
@@ -71,6 +75,17 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         // A log that cannot be written (a full disk, a closed pipe) must not take the agent with it.
-        .log_internal_errors(false);
-    tracing_subscriber::registry().with(filter).with(lines).init();
+        .log_internal_errors(false)
+        .with_filter(filter_fn(|event| event.target() != milestone::TARGET))
+        .with_filter(filter);
+    let kept = MilestoneFile::new(home);
+    let milestones = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr.and(move || kept.clone()))
+        .with_ansi(false)
+        .with_target(false)
+        .with_level(false)
+        .without_time()
+        .log_internal_errors(false)
+        .with_filter(filter_fn(|event| event.target() == milestone::TARGET));
+    tracing_subscriber::registry().with(lines).with(milestones).init();
 }
