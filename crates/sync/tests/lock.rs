@@ -15,6 +15,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use common::{LIMIT, Place, alive, job_in, wait_for_text, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -24,7 +25,8 @@ use steady_sync::{RunRefused, SyncEvent};
 use tokio::sync::mpsc;
 
 const DIR: &str = "STEADY_TEST_DIR";
-const ROUNDS: usize = 200;
+/// Two programs: a thousand races.
+const ROUNDS: usize = 500;
 
 /// Starts one of the ignored "tests" below as a program of its own.
 fn program(name: &str, dir: &Path) -> Child {
@@ -63,6 +65,57 @@ fn racer() {
 }
 
 #[test]
+#[ignore = "a program that the tests below start"]
+fn sitter() {
+    let Some(dir) = dir() else { return };
+    let _lock = FileLock::try_acquire(&dir.join("lock"), &holder()).unwrap();
+    fs::write(dir.join("sits"), "\n").unwrap();
+    std::thread::park();
+}
+
+#[test]
+fn a_holder_that_crashed_blocks_nobody_and_is_not_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sitter = program("sitter", dir.path());
+    wait_for_text_end(&dir.path().join("sits"));
+    let held = FileLock::try_acquire(&dir.path().join("lock"), &holder()).unwrap_err().to_string();
+    assert!(held.contains(&format!("racer (pid {}, since 2026-02-24T20:00:00Z)", sitter.id())), "{held}");
+    sitter.kill().unwrap();
+    sitter.wait().unwrap();
+    FileLock::try_acquire(&dir.path().join("lock"), &holder()).unwrap();
+}
+
+fn wait_for_text_end(path: &Path) {
+    wait_until("the lock is held", || fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n')));
+}
+
+/// Whoever uses the same lock file, by whatever program, is kept out and keeps out.
+#[tokio::test]
+async fn the_lock_is_shared_with_a_foreign_program() {
+    let place = Place::new();
+    let lock = place.at("data/.sync_lock");
+    let held = place.at("work/held");
+    let mut foreign = Command::new("flock")
+        .arg(&lock)
+        .args(["sh", "-c", "echo > \"$0\"; while ! [ -e \"$0.go\" ]; do sleep 0.02; done"])
+        .arg(&held)
+        .spawn()
+        .unwrap();
+    wait_for_text_end(&held);
+    let job = place.start(place.job("flock -n \"$LOCK\" true || echo kept out"));
+    let refused = job.handle.run_now().await.unwrap_err();
+    assert!(matches!(refused, RunRefused::Locked(_)), "{refused}");
+    assert!(refused.to_string().contains("another process that did not say who it is"), "{refused}");
+    fs::write(place.at("work/held.go"), "").unwrap();
+    assert!(foreign.wait().unwrap().success());
+
+    let mut spec = place.job("flock -n \"$LOCK\" true || echo kept out");
+    spec.env.vars.insert("LOCK".to_owned(), lock.to_string_lossy().into_owned());
+    let mut job = place.start(spec);
+    assert_eq!(job.run().await.tail, ["kept out"], "a foreign program got the lock during a run");
+}
+
+#[test]
 fn two_programs_racing_for_the_lock_never_both_have_it() {
     let dir = tempfile::tempdir().unwrap();
     let racers = [program("racer", dir.path()), program("racer", dir.path())];
@@ -89,6 +142,8 @@ fn agent() {
 fn crashed_agent(place: &Place) -> String {
     let mut agent = program("agent", place.dir.path());
     let pid = wait_for_text(&place.at("work/leader"));
+    // The job may have written its pid before the agent has noted it.
+    wait_until("the note names the job", || place.text("data/.sync_lock").contains(&format!(":{pid},")));
     agent.kill().unwrap();
     agent.wait().unwrap();
     assert!(alive(&pid), "the job died with the agent");
@@ -156,4 +211,48 @@ async fn a_service_started_during_a_run_does_not_inherit_the_lock() {
     assert_eq!(job.run().await.outcome, Outcome::Succeeded);
     service.kill().unwrap();
     service.wait().unwrap();
+}
+
+#[tokio::test]
+async fn an_orphan_whose_time_is_up_is_ended_with_its_whole_group() {
+    let place = Place::new();
+    let pid = crashed_agent(&place);
+    let mut spec = place.job("true");
+    spec.timeout = Duration::from_millis(300);
+    let mut job = place.start(spec);
+    let record = job.finished().await;
+    assert_eq!(record.outcome, Outcome::TimedOut);
+    wait_until("the job is gone", || !alive(&pid));
+    assert_eq!(job.run().await.outcome, Outcome::Succeeded);
+}
+
+/// The note in the lock file names it, and it is not of our run.
+#[tokio::test]
+async fn a_stranger_that_holds_the_lock_is_left_alone_though_the_note_names_it() {
+    let place = Place::new();
+    let pid = crashed_agent(&place);
+    let lock = place.at("data/.sync_lock");
+    let held = place.at("work/held");
+    let mut foreign = Command::new("sh")
+        .args(["-c", "exec flock \"$0\" sh -c 'echo > \"$0\"; exec sleep 600' \"$1\""])
+        .args([&lock, &held])
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    kill_job(&pid);
+    wait_for_text_end(&held);
+    fs::write(&lock, foreign.id().to_string()).unwrap();
+
+    let mut spec = place.job("true");
+    spec.timeout = Duration::from_millis(100);
+    let job = place.start(spec);
+    // Its time is up long before the refusal that this waits for.
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        assert!(matches!(job.handle.run_now().await, Err(RunRefused::Locked(_))));
+        assert!(foreign.try_wait().unwrap().is_none(), "a stranger was killed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process_group(Pid::from_child(&foreign), Signal::KILL).unwrap();
+    foreign.wait().unwrap();
 }

@@ -162,3 +162,26 @@ async fn a_marker_reaches_the_event_within_milliseconds() {
     // On a machine that is busy with other tests the tail says little.
     assert!(took[197] < Duration::from_millis(250), "{took:?}");
 }
+
+/// A restore, rsync or `touch` gives an old marker a new time on disk.
+#[tokio::test]
+async fn a_new_time_on_disk_does_not_make_an_old_marker_new() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 1);
+    let (_watch, mut changes) = follow(dir.path());
+    let before = changes.recv().await.unwrap();
+    let path = dir.path().join(COMPLETED);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    fs::copy(&path, dir.path().join("copy")).unwrap();
+    fs::rename(dir.path().join("copy"), &path).unwrap();
+    // A change that is told proves that those before it were seen.
+    write(dir.path(), 2);
+    let after = timeout(LIMIT, changes.recv()).await.unwrap().unwrap();
+    assert_ne!(before, after);
+    let at = |w: &Watched| match &w.markers.completed {
+        Marker::At { at, .. } => at.0.subsec_microsecond(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((at(&before), at(&after)), (1, 2), "the time on disk was told as news");
+    assert_eq!(before.polled, None, "a local volume tells of changes");
+}

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::{LIMIT, Place, alive, every, wait_for_text, wait_until};
 use steady_disk::{FileLock, Holder};
 use steady_model::config::SecretRef;
-use steady_model::job::Outcome;
+use steady_model::job::{Outcome, Retry};
 use steady_model::marker::Marker;
 use steady_model::process::Exit;
 use steady_sync::{RunRefused, SyncEvent};
@@ -289,4 +289,51 @@ async fn the_schedule_runs_a_job_that_never_ran_after_the_settle_and_tells_the_n
     assert!(waited >= Duration::from_secs(9), "it did not let the services come up: {waited:?}");
     assert!(at.since(slot).unwrap() < Duration::from_secs(1), "{slot} {at}");
     assert_eq!(next, Some(slot.after(Duration::from_secs(3600))));
+}
+
+#[tokio::test]
+async fn a_scheduled_run_that_failed_is_tried_again_for_the_same_slot() {
+    let place = Place::new();
+    let mut spec = place.job("echo >> tries; [ $(wc -l < tries) -ge 3 ]");
+    spec.schedule = every(Duration::from_secs(3600));
+    spec.retry = Some(Retry { attempts: 5, delay: Duration::from_millis(50) });
+    let mut job = place.start(spec);
+    let runs = [job.finished().await, job.finished().await, job.finished().await];
+    let slots: Vec<_> = runs.iter().map(|r| r.slot.unwrap()).collect();
+    assert!(slots.windows(2).all(|w| w[0] == w[1]), "{slots:?}");
+    assert!(matches!(runs[1].outcome, Outcome::Failed { .. }));
+    assert_eq!(runs[2].outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
+async fn slots_that_a_lock_kept_from_running_are_recorded_as_missed_once_each() {
+    let place = Place::new();
+    let mut spec = place.job("true");
+    spec.schedule = every(Duration::from_secs(1));
+    spec.late_after = Duration::from_millis(200);
+    let mut job = place.start(spec.clone());
+    job.run().await;
+    let holder = Holder { pid: 4711, what: "make reindex".into(), since: "2026-02-24T20:00:00Z".into() };
+    let lock = FileLock::try_acquire(&place.at("data/.sync_lock"), &holder).unwrap();
+    let mut missed = Vec::new();
+    while missed.len() < 3 {
+        if let SyncEvent::Noted { record, .. } = job.next().await {
+            assert_eq!(record.outcome, Outcome::Missed);
+            missed.push(record.slot.unwrap());
+        }
+    }
+    let gaps: Vec<_> = missed.windows(2).map(|w| w[1].since(w[0]).unwrap().as_secs()).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 1), "{missed:?}");
+    drop(lock);
+}
+
+#[tokio::test]
+async fn a_line_that_the_job_is_told_to_look_for_makes_a_run_partial_and_writes_no_success() {
+    let place = Place::new();
+    let mut spec = place.job("echo 'note 7: retry limit reached'; echo done");
+    spec.partial = vec!["retry limit".into()];
+    let mut job = place.start(spec);
+    let why = "note 7: retry limit reached".to_owned();
+    assert_eq!(job.run().await.outcome, Outcome::Partial { why });
+    assert!(!place.at("data/.sync_completed").exists());
 }

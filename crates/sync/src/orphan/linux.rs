@@ -1,13 +1,19 @@
 use std::fs;
 
-use rustix::process::{Pid, getpgid};
+use rustix::process::Pid;
 
 /// Whether a process of the group has this in its environment.
 pub fn has_member(group: Pid, setting: &str) -> bool {
     let Ok(all) = fs::read_dir("/proc") else { return false };
+    let group = group.as_raw_nonzero().to_string();
     all.flatten()
-        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-        .filter(|pid| getpgid(Some(*pid)) == Ok(group))
-        .filter_map(|pid| fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok())
+        .map(|entry| entry.path())
+        .filter(|process| fs::read_to_string(process.join("stat")).is_ok_and(|stat| is_of(&stat, &group)))
+        .filter_map(|process| fs::read(process.join("environ")).ok())
         .any(|environ| environ.split(|b| *b == 0).any(|own| own == setting.as_bytes()))
+}
+
+/// `pid (name) state parent group …`; a name may hold spaces and parentheses.
+fn is_of(stat: &str, group: &str) -> bool {
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(2)) == Some(group)
 }
