@@ -34,7 +34,7 @@ async fn validation_refuses_probes_that_never_answer_sensibly_and_names_their_li
         "[check.wrong-url]\nkind = \"http\"\nurl = \"{}\"\n\n\
          [check.wrong-key]\nkind = \"http\"\nurl = \"{}\"\nbody = {{ nonsense = \"ok\" }}\n\n\
          [check.right]\nkind = \"http\"\nurl = \"{}\"\nbody = {{ vault = \"ok\" }}\n\n\
-         [check.full]\nkind = \"disk\"\npath = \"/\"\nfail = \"999999 GB\"\n",
+         [check.full]\nkind = \"disk\"\npath = \"/\"\nwarn_below = \"99 %\"\nfail_below = \"98 %\"\n",
         stack.brain_url("/no-such-page"),
         stack.brain_url("/health"),
         stack.brain_url("/health"),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use steady_model::api::{CheckLook, Problem};
-use steady_model::config::Check;
+use steady_model::config::{Check, CheckKind};
 use steady_model::snapshot::CheckView;
 use steady_model::words;
 
@@ -35,6 +35,11 @@ pub async fn run(
     Path(name): Path<String>,
 ) -> Result<Json<CheckLook>, Refusal> {
     let check = find(&surface, &name)?;
+    if matches!(check.kind, CheckKind::Usage { .. }) {
+        return Err(Refusal::refused(format!(
+            "{name} is judged by the figures of its service, which are sampled anyway; `steady check` shows it"
+        )));
+    }
     // One that is under way goes to its end first.
     let limit = check.probe.timeout * 2 + MARGIN;
     let ending = || Refusal::busy("the agent is ending");
