@@ -25,8 +25,8 @@ struct State<T> {
 }
 
 impl<T: Send + Sync> Census<T> {
-    pub const fn new(what: &'static str, take: fn() -> io::Result<T>) -> Self {
-        Self { take, state: Mutex::const_new(State { aside: Aside::new(what), newest: None }) }
+    pub const fn new(take: fn() -> io::Result<T>) -> Self {
+        Self { take, state: Mutex::const_new(State { aside: Aside::new(), newest: None }) }
     }
 
     /// The system as it was at some moment after this was called. Who asks alone gets it at once; a crowd shares.
@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test]
     async fn a_crowd_shares_one_and_nobody_gets_one_from_before_the_question() {
         static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        static CENSUS: Census<usize> = Census::new("test", || Ok(TAKEN.fetch_add(1, Ordering::SeqCst) + 1));
+        static CENSUS: Census<usize> = Census::new(|| Ok(TAKEN.fetch_add(1, Ordering::SeqCst) + 1));
         let begun = now();
         assert_eq!(*CENSUS.taken().await.unwrap(), 1);
         let crowd: Vec<_> =

@@ -26,7 +26,7 @@ struct Limits {
 
 impl DiskProbe {
     pub fn new(path: PathBuf, warn: Free, fail: Free) -> Self {
-        Self { path, limits: Limits { warn, fail }, worker: Worker::new("check-disk") }
+        Self { path, limits: Limits { warn, fail }, worker: Worker::new() }
     }
 }
 

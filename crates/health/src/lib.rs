@@ -20,6 +20,7 @@ mod processes;
 mod schedule;
 mod tail;
 mod tcp;
+mod threads;
 mod worker;
 
 pub use schedule::{CheckEvent, ChecksHandle, watch};

@@ -49,7 +49,7 @@ impl LogProbe {
             let (tail, finds) = (Tail::new(path.clone()), Finds::default());
             Arc::new(Mutex::new(Follow { tail, pattern, window, finds }))
         });
-        Self { path, follow, worker: Worker::new("check-log") }
+        Self { path, follow, worker: Worker::new() }
     }
 }
 

@@ -44,7 +44,7 @@ struct Clocks {
 
 impl MarkerProbe {
     pub fn new(path: PathBuf, max_age: Duration) -> Self {
-        Self { path, max_age, known: Arc::default(), worker: Worker::new("check-marker") }
+        Self { path, max_age, known: Arc::default(), worker: Worker::new() }
     }
 }
 

@@ -17,7 +17,7 @@ pub struct PathProbe {
 
 impl PathProbe {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, worker: Worker::new("check-path") }
+        Self { path, worker: Worker::new() }
     }
 }
 

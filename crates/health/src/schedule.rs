@@ -23,8 +23,9 @@ use crate::probe::{Probe, Seen};
 use crate::process::ProcessProbe;
 use crate::tcp::TcpProbe;
 
-/// The first looks are spread over at most this long, so that a start does not open every socket at once.
-const SPREAD: Duration = Duration::from_millis(200);
+/// The first looks are spread over at most this long, so that a start does not open every socket at once. Each check
+/// keeps its distance to the others: thousands never look in one burst.
+const SPREAD: Duration = Duration::from_secs(5);
 /// No configuration makes a check spin.
 const SHORTEST: Duration = Duration::from_millis(10);
 const SPREAD_STEP: Duration = Duration::from_millis(2);

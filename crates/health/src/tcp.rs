@@ -30,7 +30,7 @@ enum Phase {
 
 impl TcpProbe {
     pub fn new(address: String, slow: Option<Duration>) -> Self {
-        let names = Aside::new("check-resolve");
+        let names = Aside::new();
         Self { address, slow, names, latency: Latency::default(), phase: Phase::Name }
     }
 

@@ -1,7 +1,6 @@
 //! Blocking looks, each on a thread of its own.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use steady_model::check::Status;
@@ -10,9 +9,7 @@ use steady_model::words;
 use tokio::sync::oneshot;
 
 use crate::probe::Seen;
-
-/// Of each thread; only what is touched of it is memory.
-const STACK: usize = 1 << 20;
+use crate::threads;
 
 /// Runs one check's blocking work, at most one piece at a time.
 ///
@@ -20,14 +17,12 @@ const STACK: usize = 1 << 20;
 /// second one is started before. The threads are not the runtime's blocking pool: that has an end, and its
 /// shutdown would wait for the volume.
 pub struct Aside<T> {
-    what: &'static str,
     pending: Option<(WallTime, oneshot::Receiver<T>)>,
 }
 
 impl<T: Send + 'static> Aside<T> {
-    /// `what` names the thread.
-    pub const fn new(what: &'static str) -> Self {
-        Self { what, pending: None }
+    pub const fn new() -> Self {
+        Self { pending: None }
     }
 
     /// Works, after an earlier piece that still hangs has ended. Cancel-safe.
@@ -37,9 +32,9 @@ impl<T: Send + 'static> Aside<T> {
             let _ = self.wait().await;
         }
         let (answer, receive) = oneshot::channel();
-        thread::Builder::new().name(self.what.to_owned()).stack_size(STACK).spawn(move || {
+        threads::run(Box::new(move || {
             let _ = answer.send(work());
-        })?;
+        }))?;
         self.pending = Some((steady_clock::now().wall, receive));
         self.wait().await
     }
@@ -63,9 +58,8 @@ impl<T: Send + 'static> Aside<T> {
 pub struct Worker(Aside<Seen>);
 
 impl Worker {
-    /// `what` names the thread.
-    pub fn new(what: &'static str) -> Self {
-        Self(Aside::new(what))
+    pub fn new() -> Self {
+        Self(Aside::new())
     }
 
     /// Looks, after an earlier look that still hangs has ended. Cancel-safe.
@@ -94,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hanging_look_keeps_one_thread_and_is_told_until_it_ends() {
-        let mut worker = Worker::new("test");
+        let mut worker = Worker::new();
         let (release, hang) = mpsc::channel::<()>();
         let hanging = move || {
             let _ = hang.recv();

@@ -13,7 +13,7 @@ use crate::census::Census;
 pub use system::is_hidden;
 
 /// All listening sockets by their port.
-pub static LISTENING: Census<BTreeMap<u16, Vec<Listener>>> = Census::new("check-listeners", system::all);
+pub static LISTENING: Census<BTreeMap<u16, Vec<Listener>>> = Census::new(system::all);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {

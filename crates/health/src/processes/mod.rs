@@ -23,7 +23,7 @@ const SHOWN: usize = 160;
 const OURS: [&str; 2] = ["steady", "steady-app"];
 
 /// All processes that have a command line: no zombies, no threads of the kernel.
-pub static RUNNING: Census<Vec<Running>> = Census::new("check-processes", system::all);
+pub static RUNNING: Census<Vec<Running>> = Census::new(system::all);
 
 pub struct Running {
     pub pid: u32,
