@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use steady_model::milestone::{Milestone, TARGET};
 use steady_model::service::{Lifecycle, State, StopReason};
@@ -13,6 +14,9 @@ use steady_model::words;
 
 /// A file this full gets a number, and the one that had it goes: 5,000 events at least are kept.
 const FULL: u64 = 1024 * 1024;
+
+/// Rotations of one log are told no closer than this.
+const APART: Duration = Duration::from_secs(60);
 
 pub fn tell(milestone: &Milestone) {
     tracing::info!(target: TARGET, "{}", milestone.line());
@@ -49,6 +53,34 @@ impl Write for MilestoneFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Rotations of services' logs. A flood rotates many times a minute, which is one thing to tell.
+#[derive(Debug, Default)]
+pub struct Rotations(BTreeMap<String, Rotated>);
+
+#[derive(Debug)]
+struct Rotated {
+    told: Now,
+    untold: u64,
+}
+
+impl Rotations {
+    /// The first of a minute is told at once, with how many there were since the one told before.
+    pub fn rotated(&mut self, service: &str, bytes: u64, now: Now) -> Option<Milestone> {
+        let before = self.0.get_mut(service);
+        if let Some(before) = before
+            && now.awake.since(before.told.awake) < APART
+        {
+            before.untold += 1;
+            return None;
+        }
+        let told = Rotated { told: now, untold: 0 };
+        let untold = self.0.insert(service.to_owned(), told).map_or(0, |before| before.untold);
+        let told =
+            Milestone::new("rotation_complete", now.wall).with("service", service).with("bytes", bytes);
+        Some(told.with("rotations", untold + 1))
     }
 }
 
@@ -115,8 +147,6 @@ fn cause(milestone: Milestone, life: &Lifecycle) -> Milestone {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use steady_model::process::ProcessId;
     use steady_model::time::{AwakeInstant, WallTime};
 
@@ -157,6 +187,16 @@ mod tests {
         restarts.changed("brain", &starting(), at(21));
         assert_eq!(restarts.changed("brain", &looping(), at(22)).unwrap().event, "restart_failed");
         assert_eq!(restarts.changed("brain", &looping(), at(400)), None, "told already");
+    }
+
+    #[test]
+    fn a_flood_of_rotations_is_told_once_a_minute_with_their_number() {
+        let mut rotations = Rotations::default();
+        let told =
+            (0..150).filter_map(|second| rotations.rotated("brain", 10, at(second))).collect::<Vec<_>>();
+        let counts: Vec<u64> = told.iter().map(|m| m.fields["rotations"].as_u64().unwrap()).collect();
+        assert_eq!(counts, [1, 60, 60]);
+        assert!(rotations.rotated("worker", 10, at(150)).is_some());
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum SinkEvent {
     /// One line came over and over: at least 1,000 times in a row within 60 s. It ended once no line did so
     /// for 60 s. `line` is cut after 200 characters; `count` is how often it came, so far.
     Flood { service: String, line: String, count: u64, ended: bool },
+    /// A file of this size was full and is an archive now.
+    Rotated { service: String, bytes: u64 },
 }
 
 impl SinkEvent {

@@ -58,6 +58,8 @@ impl LogFacts {
                 };
                 put(&mut self.drops, service, !ended, evidence, at);
             }
+            // Nothing that anybody should mend.
+            SinkEvent::Rotated { .. } => {}
         }
     }
 

@@ -9,11 +9,13 @@ use std::time::Duration;
 use steady_logs::foreign::Foreign;
 use steady_logs::{SinkClient, SinkEvent};
 use steady_model::config::{Config, LogFile};
+use steady_model::milestone::Milestone;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::events::Notice;
+use crate::milestones::{self, Rotations};
 use facts::LogFacts;
 
 const BACKLOG: usize = 64;
@@ -40,11 +42,11 @@ async fn tell(
     mut config: watch::Receiver<Arc<Config>>,
     world: mpsc::Sender<Notice>,
 ) {
-    let (mut facts, mut said) = (LogFacts::default(), Vec::new());
+    let (mut facts, mut rotations, mut said) = (LogFacts::default(), Rotations::default(), Vec::new());
     loop {
         tokio::select! {
             seen = seen.recv() => match seen {
-                Some(seen) => take_in(&mut facts, seen),
+                Some(seen) => take_in(&mut facts, &mut rotations, seen),
                 None => return,
             },
             changed = config.changed() => match changed {
@@ -62,9 +64,13 @@ async fn tell(
     }
 }
 
-fn take_in(facts: &mut LogFacts, seen: Seen) {
-    let now = steady_clock::now().wall;
+fn take_in(facts: &mut LogFacts, rotations: &mut Rotations, seen: Seen) {
+    let both = steady_clock::now();
+    let now = both.wall;
     match seen {
+        Seen::Sink(SinkEvent::Rotated { service, bytes }) => {
+            rotations.rotated(&service, bytes, both).iter().for_each(milestones::tell);
+        }
         Seen::Sink(event) => {
             tracing::warn!("the log sink tells: {event:?}");
             facts.apply(&event, now);
@@ -73,6 +79,8 @@ fn take_in(facts: &mut LogFacts, seen: Seen) {
         Seen::File { spec, found } => {
             if matches!(found, Foreign::Rotated { .. }) {
                 tracing::info!(file = %spec.path.display(), "{found:?}");
+                let told = Milestone::new("rotation_complete", now).with("file", spec.path.to_string_lossy());
+                milestones::tell(&told);
             }
             facts.looked_at(&spec.name, &spec.path, &found, now);
         }

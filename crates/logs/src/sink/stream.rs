@@ -236,6 +236,8 @@ impl Stream {
         };
         self.rotation_owed = false;
         self.stats.rotations += 1;
+        let bytes = full.metadata().map_or(0, |meta| meta.len());
+        self.news.push(SinkEvent::Rotated { service: self.at.service.clone(), bytes });
         let dir = self.at.dir.clone();
         let compress = self.at.rotation.compress;
         bench.worker.submit(if compress { Job::Compress(dir) } else { Job::Flush(full, dir) });
