@@ -1,10 +1,13 @@
 //! What the owners tell, and how the World takes it in.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use steady_health::CheckEvent;
+use steady_model::backup::Space;
 use steady_model::crash::CrashSummary;
 use steady_model::job::Activity;
+use steady_model::milestone::Milestone;
 use steady_model::snapshot::CheckView;
 use steady_model::usage::Usage;
 use steady_power::Awake;
@@ -12,6 +15,7 @@ use steady_supervise::ServiceEvent;
 use steady_sync::SyncEvent;
 use tokio::sync::mpsc;
 
+use crate::milestones;
 use crate::operations::BackupEvent;
 use crate::owners::Owners;
 use crate::world::World;
@@ -25,8 +29,17 @@ pub enum Notice {
     Usage(BTreeMap<String, Usage>),
     Crashes(Vec<CrashSummary>),
     Logs(Vec<CheckView>),
-    /// The machine woke.
-    Woke,
+    /// What the agent's own process takes.
+    OwnUsage(Usage),
+    /// Somebody asked for a look of this check.
+    Look(String),
+    /// The machine woke, after it slept this long.
+    Woke(Duration),
+    /// Room where the backups are; `Err` says why that is not known.
+    Space(Result<Space, String>),
+    /// Why the history is not written; `None` when it is.
+    History(Option<String>),
+    ClockSet,
     /// Whether it is kept from going to sleep.
     Awake(Awake),
 }
@@ -93,8 +106,15 @@ fn apply_job(world: &mut World, event: SyncEvent) {
     let Some(facts) = facts else { return };
     match event {
         SyncEvent::Started { run, at, .. } => facts.activity = Activity::Running { run, since: at },
-        SyncEvent::Finished { record, .. } => facts.ran(record),
-        SyncEvent::Markers { markers, .. } => facts.markers = Some(markers),
+        SyncEvent::Finished { record, .. } => {
+            milestones::tell(&Milestone::of_run(&record));
+            facts.ran(record);
+        }
+        SyncEvent::Markers { markers, polled, .. } => {
+            facts.markers = Some(markers);
+            facts.polled = polled;
+        }
+        SyncEvent::Noted { record, .. } => facts.noted(record),
         SyncEvent::History { runs, .. } => facts.runs = runs,
         SyncEvent::Next { at, .. } => facts.next = at,
     }
@@ -103,7 +123,10 @@ fn apply_job(world: &mut World, event: SyncEvent) {
 fn apply_backup(world: &mut World, event: BackupEvent) {
     let facts = world.backup_facts();
     match event {
-        BackupEvent::Catalogue(points) => facts.points = Some(points),
+        BackupEvent::Catalogue(points) => {
+            facts.points = Some(points);
+            world.judge_space(steady_clock::now());
+        }
         BackupEvent::Operation(operation) => facts.operation = operation,
         BackupEvent::LastRestore(record) => facts.last_restore = record,
         BackupEvent::LastError(error) => facts.last_error = error,

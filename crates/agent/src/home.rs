@@ -25,6 +25,10 @@ impl Home {
         self.0.join("token")
     }
 
+    pub fn history(&self) -> PathBuf {
+        self.0.join("history.db")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }

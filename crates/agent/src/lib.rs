@@ -5,15 +5,20 @@
 //! the configuration has been read to its end.
 
 mod api;
+mod backup_space;
 pub mod config_file;
 mod crashes;
 mod events;
 mod figures;
+mod heartbeat;
+mod history;
 mod home;
 mod listeners;
 mod liveness;
 mod log_stream;
 mod log_watch;
+mod looks;
+mod milestones;
 mod operations;
 mod owners;
 mod power;
@@ -23,11 +28,14 @@ mod run;
 mod service_control;
 mod stack;
 mod token;
+mod validate;
 mod world;
 
 pub use config_file::ConfigFileError;
 pub use home::Home;
+pub use milestones::MilestoneFile;
 pub use run::{AgentError, Options, run};
+pub use validate::try_checks;
 
 /// The OpenAPI document of the API.
 pub fn openapi() -> utoipa::openapi::OpenApi {

@@ -13,12 +13,16 @@ use steady_sync::JobHandle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::backup_space;
 use crate::crashes::{self, CrashesHandle};
 use crate::events::{Ears, Notice};
 use crate::figures::{self, Lookers};
+use crate::history::History;
 use crate::home::Home;
 use crate::liveness::LivenessWatch;
 use crate::log_watch;
+use crate::looks::Waiting;
+use crate::milestones::{self, Restarts};
 use crate::operations::{self, OperationsHandle, Wiring};
 use crate::power;
 use crate::registry::Registry;
@@ -49,7 +53,12 @@ pub struct Owners {
     pub(crate) leaving: Leaving,
     pub crashes: CrashesHandle,
     pub lookers: Lookers,
+    /// `None` until there are snapshots to keep.
+    pub history: Option<History>,
     liveness: LivenessWatch,
+    restarts: Restarts,
+    /// Who waits for a look.
+    pub(crate) waiting: Waiting,
     /// Who wants the machine awake.
     wakeful: watch::Sender<BTreeSet<String>>,
     sink_keeper: AbortHandle,
@@ -97,6 +106,11 @@ impl Owners {
         log_watch::start(deps.sink.clone(), config_sender.subscribe(), ears.notices.clone());
         let lookers = Lookers::default();
         figures::start(services.clone(), config_sender.subscribe(), &lookers, ears.notices.clone());
+        if let Some(backup) = &config.backup {
+            let usual = || home.root().join("backups").join("repository");
+            let repository = backup.repository.clone().unwrap_or_else(usual);
+            tokio::spawn(backup_space::follow(repository, ears.notices.clone()));
+        }
         tokio::spawn(power::tell_wakes(ears.notices.clone()));
         Ok(Self {
             wakeful: power::keep_awake(ears.notices.clone()),
@@ -111,7 +125,10 @@ impl Owners {
             leaving: Leaving::default(),
             crashes,
             lookers,
+            history: None,
             liveness: LivenessWatch::default(),
+            restarts: Restarts::default(),
+            waiting: Waiting::default(),
             sink_keeper,
         })
     }
@@ -119,6 +136,8 @@ impl Owners {
     pub fn service_told(&mut self, world: &mut World, event: ServiceEvent) {
         match event {
             ServiceEvent::Changed { name, lifecycle } => {
+                let told = self.restarts.changed(&name, &lifecycle, steady_clock::now());
+                told.iter().for_each(milestones::tell);
                 if world.service_changed(&name, lifecycle) {
                     for check in world.checks_of(&name) {
                         self.checks.probe_now(check);
@@ -136,6 +155,7 @@ impl Owners {
     }
 
     pub fn check_told(&mut self, world: &mut World, event: CheckEvent) {
+        self.waiting.told(&event);
         let config = self.config.borrow().clone();
         let verdicts = self.liveness.observed(
             &config,
@@ -155,15 +175,32 @@ impl Owners {
 
     pub fn noticed(&mut self, world: &mut World, notice: Notice) {
         match notice {
-            Notice::Usage(usage) => world.usage_sampled(usage),
+            Notice::Usage(usage) => world.usage_sampled(usage, steady_clock::now()),
+            Notice::OwnUsage(usage) => world.own_usage_sampled(usage),
+            Notice::Look(check) => drop(self.checks.probe_now(&check)),
             Notice::Crashes(crashes) => world.crashes_listed(crashes),
             Notice::Logs(checks) => world.logs_looked_at(checks),
-            Notice::Woke => {
-                let settle = self.config.borrow().wake_settle;
-                self.liveness.woke(steady_clock::now(), settle);
-                self.checks.probe_all();
+            Notice::Woke(slept) => {
+                let (now, settle) = (steady_clock::now(), self.config.borrow().wake_settle);
+                self.liveness.woke(now, settle);
+                world.woke(now, settle);
+                self.checks.settle(settle);
+                if let Some(history) = &self.history {
+                    history.slept(now.wall, slept);
+                }
+                self.time_shifted();
             }
+            Notice::Space(space) => world.space_seen(space, steady_clock::now()),
+            Notice::History(trouble) => world.history_told(trouble, steady_clock::now()),
+            Notice::ClockSet => self.time_shifted(),
             Notice::Awake(awake) => world.kept_awake(&awake),
+        }
+    }
+
+    /// Schedules are of wall time, and timers are not.
+    fn time_shifted(&self) {
+        for job in self.jobs.all() {
+            job.time_shifted();
         }
     }
 

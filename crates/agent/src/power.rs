@@ -20,11 +20,16 @@ pub async fn tell_wakes(notices: mpsc::Sender<Notice>) {
         match shifts.next().await {
             Ok(TimeShift::Slept(slept)) => {
                 tracing::info!("the machine slept for {} and woke", steady_model::words::span(slept));
-                if notices.send(Notice::Woke).await.is_err() {
+                if notices.send(Notice::Woke(slept)).await.is_err() {
                     return;
                 }
             }
-            Ok(TimeShift::ClockSet) => tracing::info!("the clock was set"),
+            Ok(TimeShift::ClockSet) => {
+                tracing::info!("the clock was set");
+                if notices.send(Notice::ClockSet).await.is_err() {
+                    return;
+                }
+            }
             Err(e) => {
                 tracing::warn!("sleeps of the machine are not noticed any more: {e}");
                 return;

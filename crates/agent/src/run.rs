@@ -4,15 +4,19 @@ use std::sync::Arc;
 use steady_disk::{DiskError, FileLock, Holder, LockError};
 use steady_model::api::ShutdownRequest;
 use steady_model::snapshot::{AgentInfo, Snapshot};
+use steady_model::time::AwakeInstant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{self, Gate, Surface};
+use crate::api::{self, Gate, Pages, Surface};
 use crate::config_file::{self, ConfigFileError};
 use crate::crashes::Running;
 use crate::events::{self, Events};
+use crate::heartbeat::Heartbeat;
+use crate::history;
 use crate::home::Home;
 use crate::listeners::{self, ListenError};
+use crate::looks::Looks;
 use crate::owners::{Owners, StartError};
 use crate::reload;
 use crate::token::{self, TokenError};
@@ -72,16 +76,25 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         started,
         config: options.config.display().to_string(),
         panel: loopback.as_ref().map(|l| format!("http://{}", l.address)),
+        usage: None,
+        lag_ms: 0,
     };
     let signals = Signals::new().map_err(AgentError::Signals)?;
     let mut world = World::new(config.clone(), info);
     let (ears, events) = events::channels();
-    let owners = Owners::start(&config, &home, &options.program, ears).await?;
+    let mut owners = Owners::start(&config, &home, &options.program, ears).await?;
     let (first, _) = world.snapshot(steady_clock::now());
     let (snapshots, seen) = watch::channel(Arc::new(first));
+    let notices = owners.ears.notices.clone();
+    let (history, recording) = history::start(home.history(), seen.clone(), notices, started);
+    owners.history = Some(history.clone());
     let (shutdown, asked) = mpsc::channel(1);
     let (reload, reloads) = mpsc::channel(1);
+    let heartbeat = Heartbeat::default();
+    heartbeat.promise(steady_clock::now().awake);
     let surface = Surface {
+        pages: Pages::new(seen.clone(), heartbeat.clone()),
+        looks: Looks::new(owners.waiting.clone(), owners.ears.notices.clone()),
         snapshots: seen,
         stack: owners.stack.clone(),
         jobs: owners.jobs.clone(),
@@ -89,6 +102,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         logs: Arc::new(home.logs()),
         crashes: owners.crashes.clone(),
         lookers: owners.lookers.clone(),
+        history,
         shutdown,
         reload,
     };
@@ -100,7 +114,10 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     }
     tracing::info!("the agent runs with {} (home {})", options.config.display(), options.home.display());
     let file = options.config;
-    Loop { world, events, snapshots, owners, file, asked, reloads, signals }.run().await;
+    Loop { world, events, snapshots, heartbeat, owners, file, asked, reloads, signals }.run().await;
+    if bounded(recording).await.is_err() {
+        tracing::warn!("the end of the history was not written: its disk does not answer");
+    }
     // Clients see the end of the agent as the end of the socket.
     let _ = std::fs::remove_file(home.socket());
     tracing::info!("the agent ended");
@@ -135,6 +152,7 @@ struct Loop {
     world: World,
     events: Events,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    heartbeat: Heartbeat,
     owners: Owners,
     /// The configuration file.
     file: PathBuf,
@@ -149,7 +167,7 @@ impl Loop {
             let again = self.publish();
             tokio::select! {
                 () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
-                () = pause(again) => {}
+                () = pause(again.left()) => self.world.loop_woke(again.late()),
                 request = self.asked.recv() => match request {
                     Some(request) => break request.stop_services,
                     None => break false,
@@ -177,11 +195,14 @@ impl Loop {
         let _ = request.reply.send(done);
     }
 
-    /// Publishes what is true now, and says after how much time it changes by itself.
-    fn publish(&mut self) -> std::time::Duration {
-        let (snapshot, again) = self.world.snapshot(steady_clock::now());
+    /// Publishes what is true now, and says when it changes by itself.
+    fn publish(&mut self) -> Due {
+        let now = steady_clock::now();
+        let (snapshot, again) = self.world.snapshot(now);
         self.snapshots.send_replace(Arc::new(snapshot));
-        again
+        let due = Due(now.awake.after(again));
+        self.heartbeat.promise(due.0);
+        due
     }
 
     /// Surfaces follow the stopping; a second signal ends it at once.
@@ -192,9 +213,10 @@ impl Loop {
                 async move { if stop_services { ending.stop().await } else { ending.leave().await } },
             );
         loop {
-            self.publish();
+            let again = self.publish();
             tokio::select! {
                 () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
+                () = pause(again.left()) => {}
                 _ = &mut stopping => return,
                 () = self.signals.ended() => {
                     tracing::warn!("ending at once; services that still run are left to the next agent");
@@ -203,6 +225,26 @@ impl Loop {
             }
         }
     }
+}
+
+/// When the snapshot changes by time alone.
+#[derive(Clone, Copy)]
+struct Due(AwakeInstant);
+
+impl Due {
+    fn left(self) -> std::time::Duration {
+        self.0.since(steady_clock::now().awake)
+    }
+
+    /// How long ago it was.
+    fn late(self) -> std::time::Duration {
+        steady_clock::now().awake.since(self.0)
+    }
+}
+
+/// A disk that hangs does not keep the agent from ending.
+async fn bounded<T>(work: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
+    tokio::time::timeout(std::time::Duration::from_secs(3), work).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the timer of what changes by time alone")]

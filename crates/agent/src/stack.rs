@@ -140,7 +140,7 @@ impl Stack {
         })
     }
 
-    fn config(&self) -> Arc<Config> {
+    pub fn config(&self) -> Arc<Config> {
         self.config.borrow().clone()
     }
 }

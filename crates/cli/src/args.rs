@@ -51,6 +51,16 @@ pub enum Command {
     Stop { services: Vec<String> },
     /// Start services and wait until they are ready [default: all]
     Start { services: Vec<String> },
+    /// All checks; or let one look now, and show what it saw
+    Check {
+        name: Option<String>,
+        /// Try each once against the machine, also without an agent; refuse those that give no sensible answer
+        #[arg(long)]
+        validate: bool,
+        /// With --validate: the configuration [default: steady.toml in the home]
+        #[arg(long, value_name = "FILE", requires = "validate")]
+        config: Option<PathBuf>,
+    },
     /// Run a job now and wait for its outcome
     Run { job: String },
     /// Take a restore point, or list them
@@ -81,6 +91,14 @@ pub enum Command {
     Crashes {
         #[command(subcommand)]
         action: Option<CrashesAction>,
+    },
+    /// What was: states as intervals, with sleep and times without Steady in between, newest first
+    History {
+        /// `backup`, the name of a service, check or job, or `check:NAME` where several have it [default: the dot]
+        subject: Option<String>,
+        /// Not older than: 2h, 06:10, 2026-11-23T06:00 [default: 7d]
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
     },
     /// Put the changed configuration into force: only what changed is restarted
     Reload {

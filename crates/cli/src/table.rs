@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::tz::TimeZone;
 use steady_model::api::{Changed, Consequence, ReloadPlan};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 use steady_model::check::Status;
 use steady_model::crash::{CrashReport, CrashSummary};
+use steady_model::history::{HistoryPage, Lived};
 use steady_model::snapshot::Snapshot;
 use steady_model::time::WallTime;
 use steady_model::words;
@@ -66,6 +68,16 @@ pub fn snapshot(s: &Snapshot) -> String {
     if checks.is_empty() { head } else { format!("{head}\n\n{checks}") }
 }
 
+/// All checks, and what they see.
+pub fn checks(s: &Snapshot) -> String {
+    let mut checks = table(&["CHECK", "KIND", "STATE", "SEEN", "EVIDENCE"]);
+    for c in &s.checks {
+        let seen = ago(c.observed, s.at);
+        checks.add_row(vec![c.name.clone(), c.kind.clone(), state(c.status), seen, c.evidence.clone()]);
+    }
+    checks.to_string()
+}
+
 /// With memory and CPU once they were sampled.
 fn services(s: &Snapshot) -> Table {
     let sampled = s.services.iter().any(|v| v.usage.is_some());
@@ -98,6 +110,35 @@ fn services(s: &Snapshot) -> Table {
 /// Of one core: `3.4 %`.
 fn cpu(permille: u32) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
+}
+
+/// What one subject was in, newest first, in the time of `zone`.
+pub fn history(page: &HistoryPage, now: WallTime, zone: &TimeZone) -> String {
+    if page.intervals.is_empty() {
+        return format!(
+            "Nothing is known of {} from then. There is a history of: {}.",
+            page.subject,
+            page.subjects.join(", ")
+        );
+    }
+    let mut t = table(&["FROM", "FOR", "STATE", "SENTENCE"]);
+    for interval in &page.intervals {
+        let lasted = interval.to.unwrap_or(now).since(interval.from).unwrap_or_default();
+        let state = match interval.status {
+            Lived::Pass => state(Status::Pass),
+            Lived::Unknown => state(Status::Unknown),
+            Lived::Warn => state(Status::Warn),
+            Lived::Fail => state(Status::Fail),
+            Lived::Asleep => paint(Status::Unknown, "z asleep"),
+        };
+        t.add_row(vec![
+            interval.from.0.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            words::span(lasted),
+            state,
+            interval.sentence.clone(),
+        ]);
+    }
+    t.to_string()
 }
 
 pub fn crashes(crashes: &[CrashSummary], now: WallTime) -> String {
@@ -228,6 +269,7 @@ mod tests {
 
     use steady_model::api::Change;
     use steady_model::crash::{CrashSubject, REDACTED, VERSION};
+    use steady_model::history::Interval;
     use steady_model::process::Exit;
     use steady_model::service::End;
 
@@ -255,6 +297,28 @@ mod tests {
             log: vec!["one".into(), "two".into()],
             backtrace: None,
         }
+    }
+
+    #[test]
+    fn history_is_told_with_its_gaps() {
+        let lived = |status, from, to: Option<u64>, sentence: &str| Interval {
+            subject: "check:vault".into(),
+            status,
+            from: at(from),
+            to: to.map(at),
+            sentence: sentence.into(),
+        };
+        let intervals = vec![
+            lived(Lived::Pass, 40_000, None, "/srv/vault has 212 entries"),
+            lived(Lived::Unknown, 39_990, Some(40_000), "Steady did not run"),
+            lived(Lived::Asleep, 3600, Some(39_990), "the machine slept"),
+            lived(Lived::Fail, 0, Some(3600), "/srv/vault is missing"),
+        ];
+        let subjects = vec!["check:vault".into(), "overall".into()];
+        let page = HistoryPage { subject: "check:vault".into(), intervals, earlier: None, subjects };
+        let empty = HistoryPage { intervals: Vec::new(), ..page.clone() };
+        let told = |page| history(page, at(40_100), &TimeZone::UTC);
+        insta::assert_snapshot!(format!("{}\n\n{}", told(&page), told(&empty)));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use steady_model::api::{Accepted, LogQuery, LogTail, Problem, ReloadPlan, ShutdownRequest};
+use steady_model::api::{Accepted, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, ShutdownRequest};
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::crash::{CrashReport, CrashSummary};
+use steady_model::history::{HistoryPage, HistoryQuery};
 use steady_model::snapshot::Snapshot;
 
 use crate::error::cause;
@@ -84,6 +85,11 @@ impl Client {
         self.typed(Method::GET, log_url(&["services", service, "logs"], wanted), None).await
     }
 
+    /// What one subject was in, newest first; older pages by `until`.
+    pub async fn history(&self, wanted: &HistoryQuery) -> Result<HistoryPage, ClientError> {
+        self.typed(Method::GET, history_url(wanted), None).await
+    }
+
     /// All crash reports, newest first.
     pub async fn crashes(&self) -> Result<Vec<CrashSummary>, ClientError> {
         self.get(&["crashes"]).await
@@ -98,6 +104,18 @@ impl Client {
         let mut url = url(&["agent", "reload"]);
         url.query_pairs_mut().append_pair("dry_run", if dry_run { "true" } else { "false" });
         self.typed(Method::POST, url, None).await
+    }
+
+    /// Lets a check look now, and waits for what it sees.
+    pub async fn look(&self, check: &str) -> Result<CheckLook, ClientError> {
+        // A check may take longer than any other answer: the agent bounds it.
+        let answer =
+            self.send("POST /api/v1/checks", self.stream.post(url(&["checks", check, "run"]))).await?;
+        let bytes = answer.bytes().await.map_err(|e| self.gone(cause(&e)))?;
+        serde_json::from_slice(&bytes).map_err(|e| ClientError::Protocol {
+            request: "POST /api/v1/checks".to_owned(),
+            why: e.to_string(),
+        })
     }
 
     pub async fn run_job(&self, job: &str) -> Result<Accepted, ClientError> {
@@ -227,6 +245,18 @@ fn log_url(segments: &[&str], wanted: &LogQuery) -> Url {
     let lines = lines.map(|n| n.to_string());
     let pairs = [("lines", &lines), ("since", since), ("grep", grep)];
     for (name, value) in pairs {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
+}
+
+fn history_url(wanted: &HistoryQuery) -> Url {
+    let mut url = url(&["history"]);
+    let HistoryQuery { subject, since, until, limit } = wanted;
+    let limit = limit.map(|n| n.to_string());
+    for (name, value) in [("subject", subject), ("since", since), ("until", until), ("limit", &limit)] {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);
         }

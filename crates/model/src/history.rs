@@ -111,7 +111,8 @@ pub fn lay_over(subject: &str, lived: &[Interval], gaps: &[Gap]) -> Vec<Interval
     gaps.sort_by_key(|gap| gap.from);
     let mut all: Vec<Interval> = lived.iter().flat_map(|interval| without(interval, &gaps)).collect();
     all.extend(gaps.iter().map(|gap| gap.interval(subject)));
-    all.sort_by_key(|interval| std::cmp::Reverse((interval.from, interval.to.is_none())));
+    // What lasts is the newest, also where the clock says that it began before other things.
+    all.sort_by_key(|interval| std::cmp::Reverse((interval.to.is_none(), interval.from)));
     all
 }
 

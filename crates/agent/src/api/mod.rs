@@ -4,11 +4,14 @@
 
 mod agent;
 mod backups;
+mod checks;
 mod crashes;
 mod guard;
 mod health;
+mod history;
 mod jobs;
 mod logs;
+mod pages;
 mod panel;
 mod problem;
 mod services;
@@ -29,10 +32,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use guard::Gate;
+pub use pages::Pages;
 pub use problem::Refusal;
 
 use crate::crashes::CrashesHandle;
 use crate::figures::Lookers;
+use crate::history::History;
+use crate::looks::Looks;
 use crate::operations::OperationsHandle;
 use crate::registry::Registry;
 use crate::reload;
@@ -51,6 +57,9 @@ pub struct Surface {
     pub logs: Arc<PathBuf>,
     pub crashes: CrashesHandle,
     pub lookers: Lookers,
+    pub history: History,
+    pub looks: Looks,
+    pub pages: Pages,
     pub shutdown: mpsc::Sender<ShutdownRequest>,
     pub reload: mpsc::Sender<reload::Request>,
 }
@@ -71,17 +80,24 @@ fn routes() -> Router<Surface> {
         .route("/health", get(health::health))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/api/v1/health", get(health::alias))
         .route("/api/v1/snapshot", get(snapshot::snapshot))
         .route("/api/v1/events", get(snapshot::events))
         .route("/api/v1/services/{command}", post(services::command_all))
         .route("/api/v1/services/{name}/{command}", post(services::command))
         .route("/api/v1/services/{name}/logs", get(logs::read))
         .route("/api/v1/services/{name}/logs/stream", get(logs::stream))
+        .route("/api/v1/checks/{name}", get(checks::show))
+        .route("/api/v1/checks/{name}/run", post(checks::run))
         .route("/api/v1/jobs/{name}/run", post(jobs::run))
+        .route("/api/v1/jobs/{name}", get(jobs::show))
+        .route("/api/v1/admin/sync-status", get(jobs::status))
         .route("/api/v1/backups", get(backups::list).post(backups::take))
         .route("/api/v1/backups/{id}/plan", get(backups::plan))
         .route("/api/v1/backups/{id}/restore", post(backups::restore))
         .route("/api/v1/restores/undo", post(backups::undo))
+        .route("/api/v1/history", get(history::read))
         .route("/api/v1/crashes", get(crashes::list))
         .route("/api/v1/crashes/{id}", get(crashes::show))
         .route("/api/v1/agent/reload", post(agent::reload))
@@ -94,17 +110,24 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::alias))
         .routes(routes!(snapshot::snapshot))
         .routes(routes!(snapshot::events))
         .routes(routes!(services::command))
         .routes(routes!(services::command_all))
         .routes(routes!(logs::read))
         .routes(routes!(logs::stream))
+        .routes(routes!(checks::show))
+        .routes(routes!(checks::run))
         .routes(routes!(jobs::run))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::status))
         .routes(routes!(backups::list, backups::take))
         .routes(routes!(backups::plan))
         .routes(routes!(backups::restore))
         .routes(routes!(backups::undo))
+        .routes(routes!(history::read))
         .routes(routes!(crashes::list))
         .routes(routes!(crashes::show))
         .routes(routes!(agent::reload))
@@ -146,7 +169,9 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::heartbeat::Heartbeat;
     use crate::home::Home;
+    use crate::looks::Waiting;
     use crate::operations::{self, Wiring};
     use crate::service_control::ServiceControl;
     use crate::world::World;
@@ -160,6 +185,8 @@ mod tests {
             started: steady_clock::now().wall,
             config: "steady.toml".into(),
             panel: None,
+            usage: None,
+            lag_ms: 0,
         };
         let (snapshot, _) = World::new(config.clone(), agent).snapshot(steady_clock::now());
         let (_, in_force) = watch::channel(config);
@@ -172,16 +199,76 @@ mod tests {
             jobs: Registry::default(),
             events,
         });
+        let snapshots = watch::channel(Arc::new(snapshot)).1;
+        let heartbeat = Heartbeat::default();
+        heartbeat.promise(steady_clock::now().awake);
+        let history = snapshots.clone();
         Surface {
-            snapshots: watch::channel(Arc::new(snapshot)).1,
+            pages: Pages::new(snapshots.clone(), heartbeat),
+            looks: Looks::new(Waiting::default(), mpsc::channel(1).0),
+            snapshots,
             stack: Stack::new(services, in_force),
             jobs: Registry::default(),
             operations,
             logs: Arc::new(PathBuf::from("/")),
             crashes: crate::crashes::start(&Home::new(home), mpsc::channel(1).0),
             lookers: Lookers::default(),
+            history: crate::history::start(
+                home.join("history.db"),
+                history,
+                mpsc::channel(1).0,
+                steady_clock::now().wall,
+            )
+            .0,
             shutdown: mpsc::channel(1).0,
             reload: mpsc::channel(1).0,
+        }
+    }
+
+    async fn ask(router: &Router, method: Method, path: &str) -> (StatusCode, String, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, kind, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_hangs_is_told_by_every_open_page_and_old_news_are_not() {
+        let home = tempfile::tempdir().unwrap();
+        let mut surface = surface(home.path());
+        // It promised to be back when the machine booted.
+        surface.pages = Pages::new(surface.snapshots.clone(), Heartbeat::default());
+        let router = router(surface);
+        let (status, _, body) = ask(&router, Method::GET, "/livez").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains(r#""status":"late""#), "{body}");
+        let (status, _, body) = ask(&router, Method::GET, "/health").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains(r#""status":"unknown""#) && !body.contains("checks"), "{body}");
+        assert_eq!(ask(&router, Method::GET, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        let (status, _, body) = ask(&router, Method::GET, "/metrics").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.contains("\nsteady_up 0\n") && !body.contains("steady_verdict"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn the_open_pages_answer_get_and_head_alike() {
+        let home = tempfile::tempdir().unwrap();
+        let router = router(surface(home.path()));
+        for (path, kind) in [
+            ("/health", "application/health+json"),
+            ("/api/v1/health", "application/health+json"),
+            ("/livez", "application/json"),
+            ("/readyz", "text/plain; charset=utf-8"),
+            ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ] {
+            let get = ask(&router, Method::GET, path).await;
+            assert_eq!((get.0, get.1.as_str()), (StatusCode::OK, kind), "{path}");
+            assert!(!get.2.is_empty());
+            let head = ask(&router, Method::HEAD, path).await;
+            assert_eq!((head.0, head.1.as_str(), head.2.as_str()), (StatusCode::OK, kind, ""), "{path}");
         }
     }
 

@@ -6,9 +6,9 @@ use steady_model::backup;
 use steady_model::check::Status;
 use steady_model::project;
 use steady_model::service::{AfterStop, State};
-use steady_model::snapshot::{BackupView, CheckView, JobView, ServiceView};
+use steady_model::snapshot::{BackupView, JobView, ServiceView};
 use steady_model::time::Now;
-use steady_model::verdict::{self, CheckFact, Reason, Subject, Verdict};
+use steady_model::verdict::{self, Moment, Reason, Subject, Verdict};
 
 use super::{World, view};
 
@@ -44,43 +44,11 @@ impl World {
         views
     }
 
-    pub(super) fn judge_checks(&self, reasons: &mut Vec<Reason>) -> Vec<CheckView> {
-        let troubled = reasons.clone();
-        let mut views = Vec::new();
-        for spec in &self.config.checks {
-            let Some(state) = self.checks.get(&spec.name) else { continue };
-            let view = view::check(spec, state);
-            let fact = CheckFact {
-                name: &view.name,
-                status: view.status,
-                severity: view.severity,
-                evidence: &view.evidence,
-                since: view.since,
-                service: spec.service.as_deref(),
-            };
-            reasons.extend(verdict::judge_check(&fact, &troubled));
-            views.push(view);
-        }
-        for view in &self.log_checks {
-            let fact = CheckFact {
-                name: &view.name,
-                status: view.status,
-                severity: view.severity,
-                evidence: &view.evidence,
-                since: view.since,
-                service: None,
-            };
-            reasons.extend(verdict::judge_check(&fact, &[]));
-        }
-        views.extend(self.log_checks.iter().cloned());
-        views
-    }
-
     pub(super) fn judge_jobs(&self, now: Now, reasons: &mut Vec<Reason>) -> Vec<JobView> {
         let mut views = Vec::new();
         for spec in &self.config.jobs {
             let Some(facts) = self.jobs.get(&spec.name) else { continue };
-            let view = view::job(spec, facts, now);
+            let view = view::job(spec, facts, &self.awake, now);
             if view.status != Status::Pass {
                 let action = if view.runnable { "Sync now" } else { "Look at the log of the job" };
                 reasons.push(Reason {
@@ -128,7 +96,13 @@ impl World {
         }
     }
 
-    pub(super) fn conclude(&self, reasons: Vec<Reason>, jobs: &[JobView], backup: &BackupView) -> Verdict {
+    pub(super) fn conclude(
+        &self,
+        now: Now,
+        reasons: Vec<Reason>,
+        jobs: &[JobView],
+        backup: &BackupView,
+    ) -> Verdict {
         let running = jobs.iter().find(|j| j.running_since.is_some()).map(|j| format!("running {}", j.name));
         let restarting = self.services.iter().find_map(|(name, life)| match &life.state {
             State::Stopping { then: AfterStop::Restart, .. } => Some(format!("restarting {name}")),
@@ -141,6 +115,8 @@ impl World {
             .chain(backup.configured.then_some(backup.phrase.as_str()))
             .collect();
         let calm = if phrases.is_empty() { "all is well".to_owned() } else { phrases.join(", ") };
-        verdict::conclude(reasons, operation.or(restarting).or(running), &calm)
+        let settling = self.settle.left(now.awake).is_some();
+        let moment = Moment { busy: operation.or(restarting).or(running), settling };
+        verdict::conclude(reasons, moment, &calm)
     }
 }

@@ -1,21 +1,25 @@
 //! The one place where what is known lives. Fed by events, read as snapshots; knows no clock and no I/O.
 
+mod checks;
 mod judge;
+#[cfg(test)]
+mod nights;
 mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_model::backup::{Operation, RestorePoint, RestoreRecord};
-use steady_model::check::{self, CheckState, Observation};
+use steady_model::backup::{Operation, RestorePoint, RestoreRecord, Space};
+use steady_model::check::CheckState;
 use steady_model::config::{Check, Config};
 use steady_model::crash::CrashSummary;
-use steady_model::job::{Activity, RunRecord};
+use steady_model::job::{Activity, AwakeLog, RunRecord};
 use steady_model::marker::Markers;
 use steady_model::service::{Lifecycle, State};
+use steady_model::settle::Settle;
 use steady_model::snapshot::{AgentInfo, CheckView, Snapshot};
-use steady_model::time::{Now, WallTime};
+use steady_model::time::{AwakeInstant, Now, WallTime};
 use steady_model::usage::Usage;
 use steady_power::Awake;
 
@@ -29,6 +33,8 @@ const RUNS_KEPT: usize = 200;
 pub struct JobFacts {
     /// `None` until the marker directory has been looked at.
     pub markers: Option<Markers>,
+    /// How often they are read, where the system gives no events.
+    pub polled: Option<Duration>,
     /// Oldest first.
     pub runs: Vec<RunRecord>,
     pub activity: Activity,
@@ -38,6 +44,11 @@ pub struct JobFacts {
 impl JobFacts {
     pub fn ran(&mut self, record: RunRecord) {
         self.activity = Activity::Idle;
+        self.noted(record);
+    }
+
+    /// Takes in a run that Steady did not make, or that did not come.
+    pub fn noted(&mut self, record: RunRecord) {
         self.runs.push(record);
         let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
         self.runs.drain(..surplus);
@@ -60,8 +71,17 @@ pub struct World {
     agent: AgentInfo,
     services: BTreeMap<String, Lifecycle>,
     checks: BTreeMap<String, CheckState>,
+    /// Those that nobody has to configure.
+    own_checks: Vec<Check>,
+    settle: Settle,
+    /// When it was first asked: the agent's start.
+    begun: Option<AwakeInstant>,
     jobs: BTreeMap<String, JobFacts>,
+    /// How much of the past the machine was awake: lateness counts by it.
+    awake: AwakeLog,
     backup: BackupFacts,
+    /// Where the backups are; `Err` is why that is not known.
+    space: Option<Result<Space, String>>,
     usage: BTreeMap<String, Usage>,
     /// What is wrong with definitions of services.
     warnings: BTreeMap<String, String>,
@@ -69,6 +89,8 @@ pub struct World {
     sleepy: Option<String>,
     /// What the logs themselves give cause to say.
     log_checks: Vec<CheckView>,
+    /// Why the history is not written, and since when.
+    history: Option<(String, WallTime)>,
     /// Newest first.
     crashes: Vec<CrashSummary>,
     version: u64,
@@ -76,15 +98,27 @@ pub struct World {
 
 impl World {
     pub fn new(config: Arc<Config>, agent: AgentInfo) -> Self {
+        let own_checks = checks::own(&config);
         Self {
             services: config.services.iter().map(|s| (s.name.clone(), Lifecycle::default())).collect(),
-            checks: config.checks.iter().map(|c| (c.name.clone(), CheckState::default())).collect(),
+            checks: config
+                .checks
+                .iter()
+                .chain(&own_checks)
+                .map(|c| (c.name.clone(), CheckState::default()))
+                .collect(),
+            own_checks,
+            settle: Settle::default(),
+            begun: None,
             jobs: config.jobs.iter().map(|j| (j.name.clone(), JobFacts::default())).collect(),
+            awake: AwakeLog::default(),
             backup: BackupFacts::default(),
+            space: None,
             usage: BTreeMap::new(),
             warnings: BTreeMap::new(),
             sleepy: None,
             log_checks: Vec::new(),
+            history: None,
             crashes: Vec::new(),
             version: 0,
             config,
@@ -97,11 +131,12 @@ impl World {
         let mut services = std::mem::take(&mut self.services);
         let mut checks = std::mem::take(&mut self.checks);
         let mut jobs = std::mem::take(&mut self.jobs);
-        let kept = |check: &Check| self.config.checks.contains(check);
+        let own_checks = checks::own(&config);
+        let kept = |check: &Check| self.config.checks.contains(check) || self.own_checks.contains(check);
         for service in &config.services {
             self.services.insert(service.name.clone(), services.remove(&service.name).unwrap_or_default());
         }
-        for check in &config.checks {
+        for check in config.checks.iter().chain(&own_checks) {
             let known = checks.remove(&check.name).filter(|_| kept(check));
             self.checks.insert(check.name.clone(), known.unwrap_or_default());
         }
@@ -110,6 +145,7 @@ impl World {
         }
         self.usage.retain(|name, _| self.services.contains_key(name));
         self.warnings.retain(|name, _| self.services.contains_key(name));
+        self.own_checks = own_checks;
         self.config = config;
     }
 
@@ -125,8 +161,13 @@ impl World {
         })
     }
 
-    pub fn usage_sampled(&mut self, usage: BTreeMap<String, Usage>) {
-        self.usage = usage;
+    pub fn own_usage_sampled(&mut self, usage: Usage) {
+        self.agent.usage = Some(usage);
+    }
+
+    /// The loop waited for time to pass, and came back this late.
+    pub fn loop_woke(&mut self, late: Duration) {
+        self.agent.lag_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
     }
 
     pub fn warned(&mut self, service: &str, warning: Option<String>) {
@@ -165,20 +206,6 @@ impl World {
         became_ready
     }
 
-    /// A look that began before its service was ready says nothing about it.
-    pub fn check_observed(&mut self, name: &str, seen: Observation) {
-        let Some(spec) = self.config.checks.iter().find(|c| c.name == name) else { return };
-        if let Some(life) = spec.service.as_ref().and_then(|s| self.services.get(s)) {
-            let looked_for = ready_since(life).map(|ready| seen.at.awake.since(ready.awake));
-            if looked_for.is_none_or(|since_ready| since_ready < seen.took) {
-                return;
-            }
-        }
-        if let Some(state) = self.checks.get_mut(name) {
-            *state = check::observe(state, seen, spec.thresholds);
-        }
-    }
-
     pub fn job_facts(&mut self, name: &str) -> Option<&mut JobFacts> {
         self.jobs.get_mut(name)
     }
@@ -198,13 +225,15 @@ impl World {
 
     /// All that is true now, and after how much awake time it changes by time alone.
     pub fn snapshot(&mut self, now: Now) -> (Snapshot, Duration) {
-        let mut next = AGES;
+        self.awake.note(now);
+        self.begun.get_or_insert(now.awake);
+        let mut next = self.settle.left(now.awake).unwrap_or(AGES).min(AGES);
         let mut reasons = Vec::new();
         let services = self.judge_services(now, &mut reasons, &mut next);
-        let checks = self.judge_checks(&mut reasons);
+        let checks = self.judge_checks(now, &mut reasons, &mut next);
         let jobs = self.judge_jobs(now, &mut reasons);
         let backup = self.judge_backup(now, &mut reasons);
-        let verdict = self.conclude(reasons, &jobs, &backup);
+        let verdict = self.conclude(now, reasons, &jobs, &backup);
         self.version += 1;
         let snapshot = Snapshot {
             version: self.version,
@@ -230,7 +259,7 @@ fn ready_since(life: &Lifecycle) -> Option<Now> {
 
 #[cfg(test)]
 mod tests {
-    use steady_model::check::Status;
+    use steady_model::check::{Observation, Status};
     use steady_model::config::{self, Roots};
     use steady_model::process::ProcessId;
     use steady_model::time::AwakeInstant;
@@ -249,6 +278,8 @@ mod tests {
             started: at(0).wall,
             config: "steady.toml".into(),
             panel: None,
+            usage: None,
+            lag_ms: 0,
         };
         World::new(Arc::new(config), agent)
     }

@@ -1,10 +1,12 @@
 //! What is known of one thing, as its row in the snapshot.
 
-use steady_model::check::{CheckState, Status};
+use jiff::tz::TimeZone;
+use steady_model::check::{CheckState, Observation, Severity, Status};
 use steady_model::config::{Check, Job};
-use steady_model::job::{self, Activity, RunRecord};
+use steady_model::job::{self, Activity, AwakeLog, RunRecord, Seen};
 use steady_model::snapshot::{CheckView, JobView};
-use steady_model::time::Now;
+use steady_model::time::{Now, WallTime};
+use steady_model::words;
 
 use super::JobFacts;
 
@@ -30,18 +32,54 @@ pub fn check(spec: &Check, state: &CheckState) -> CheckView {
     }
 }
 
-pub fn job(spec: &Job, facts: &JobFacts, now: Now) -> JobView {
-    let judged = facts.markers.as_ref().map(|m| job::freshness(m, &facts.runs, spec.stale_after, now.wall));
+/// What was seen is too old to be believed.
+pub fn expire(view: &mut CheckView, last: &Observation, now: Now) {
+    let age = words::span(now.awake.since(last.at.awake));
+    view.status = Status::Unknown;
+    view.evidence = format!("not looked at for {age}; then it was: {}", last.evidence);
+    view.since = Some(last.at.wall);
+}
+
+/// The row that is there while no history is written.
+pub fn history(why: &str, since: WallTime, now: Now) -> CheckView {
+    CheckView {
+        name: "history".to_owned(),
+        kind: "history".to_owned(),
+        status: Status::Warn,
+        severity: Severity::Warning,
+        evidence: why.to_owned(),
+        since: Some(since),
+        observed: Some(now.wall),
+        took_ms: 0,
+        measure: None,
+        samples: Vec::new(),
+        service: None,
+        explained_by: None,
+    }
+}
+
+pub fn job(spec: &Job, facts: &JobFacts, awake: &AwakeLog, now: Now) -> JobView {
+    let running = match &facts.activity {
+        Activity::Idle => None,
+        Activity::Running { since, .. } => Some(*since),
+    };
+    let zone = TimeZone::system();
+    let judged = facts.markers.as_ref().map(|markers| {
+        let seen = Seen { markers, runs: &facts.runs, running, awake, zone: &zone };
+        job::freshness(spec, &seen, now)
+    });
+    let mut notes = job::notes(&facts.runs);
+    notes.extend(facts.polled.map(|every| {
+        let (dir, every) = (spec.markers.display(), words::span(every));
+        format!("the markers in {dir} are read every {every}: their volume tells of no changes")
+    }));
     JobView {
         name: spec.name.clone(),
         status: judged.as_ref().map_or(Status::Unknown, |f| f.status),
         phrase: judged.as_ref().map_or_else(|| "not looked at yet".to_owned(), |f| f.phrase.clone()),
         runnable: spec.command.is_some(),
-        running_since: match &facts.activity {
-            Activity::Idle => None,
-            Activity::Running { since, .. } => Some(since.wall),
-        },
-        last_success: judged.and_then(|f| f.last_success),
+        running_since: running.map(|since| since.wall),
+        last_success: judged.as_ref().and_then(|f| f.last_success),
         next: facts.next,
         runs: facts
             .runs
@@ -51,6 +89,9 @@ pub fn job(spec: &Job, facts: &JobFacts, now: Now) -> JobView {
             .enumerate()
             .map(|(n, run)| shown(run, n == 0))
             .collect(),
+        failed: judged.and_then(|f| f.failed),
+        notes,
+        markers: facts.markers.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, crashes, logs, reload, service, up};
+use super::{agent, backup, check, crashes, history, logs, reload, service, up};
 use crate::args::{BackupAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
@@ -22,6 +22,11 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Restart { services } => service::restart(&client, services, json).await,
             Command::Stop { services } => service::stop(&client, services, json).await,
             Command::Start { services } => service::start(&client, services, json).await,
+            Command::Check { name, validate: true, config } => {
+                check::validate(home, &client, name.as_deref(), config, json).await
+            }
+            Command::Check { name: Some(name), .. } => check::look(&client, &name, json).await,
+            Command::Check { name: None, .. } => check::list(&client, json).await,
             Command::Run { job } => service::run_job(&client, &job, json).await,
             Command::Backup { action: None | Some(BackupAction::Now) } => backup::take(&client, json).await,
             Command::Backup { action: Some(BackupAction::List) } => backup::list(&client, json).await,
@@ -36,6 +41,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Crashes { action: Some(CrashesAction::Show { id }) } => {
                 crashes::show(&client, &id, json).await
             }
+            Command::History { subject, since } => history::show(&client, subject, since, json).await,
             Command::Reload { dry_run } => reload::reload(&client, dry_run, json).await,
             Command::Panel => panel(home, &client, json).await,
             Command::Down { keep_services } => down(home, &client, keep_services).await,

@@ -2,9 +2,11 @@
 
 pub mod agent;
 pub mod backup;
+pub mod check;
 pub mod client;
 pub mod crashes;
 pub mod exec;
+pub mod history;
 pub mod logs;
 pub mod reload;
 pub mod service;
