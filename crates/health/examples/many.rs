@@ -1,4 +1,4 @@
-//! What thousands of checks cost: `cargo run --release --example many -p steady-health [CHECKS]`.
+//! What thousands of checks cost: `cargo run --release --example many -p steady-health [CHECKS [KIND]]`.
 //!
 //! Each kind by itself, at an interval of 10 s, for 30 s after the first looks: processor time as a share of one
 //! core, and memory. Where somebody must answer, that is another process.
@@ -39,7 +39,8 @@ fn main() {
     BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
     let port: u16 = port.trim().parse().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    for kind in kinds(dir.path(), port) {
+    let only = env::args().nth(2);
+    for kind in kinds(dir.path(), port).into_iter().filter(|k| only.as_ref().is_none_or(|o| k.name() == o)) {
         runtime.block_on(measure(&kind, many));
     }
     server.kill().unwrap();

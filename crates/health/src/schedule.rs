@@ -29,6 +29,13 @@ const SPREAD: Duration = Duration::from_secs(5);
 /// No configuration makes a check spin.
 const SHORTEST: Duration = Duration::from_millis(10);
 const SPREAD_STEP: Duration = Duration::from_millis(2);
+/// Of many checks, so many look together: one wake of the processor for all of them.
+const GROUP: usize = 32;
+/// What is not many.
+const FEW: usize = 100;
+
+/// So much after its turn is still in time.
+const PUNCTUAL: Duration = Duration::from_millis(5);
 
 /// A check looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +95,11 @@ pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHand
     let (quiet, noises) = watch::channel(None);
     let step = SPREAD_STEP.min(SPREAD / u32::try_from(checks.len()).unwrap_or(u32::MAX).max(1));
     let begun = now();
+    let group = if checks.len() > FEW { GROUP } else { 1 };
     let mut first = begun;
     // What services take is sampled, and judged, by the agent.
-    for check in checks.into_iter().filter(|check| !matches!(check.kind, CheckKind::Usage { .. })) {
+    let looking = checks.into_iter().filter(|check| !matches!(check.kind, CheckKind::Usage { .. }));
+    for (number, check) in (1..).zip(looking) {
         let nudge = Arc::new(Notify::new());
         nudges.insert(check.name.clone(), Arc::clone(&nudge));
         let turn = Turn {
@@ -102,7 +111,9 @@ pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHand
             quiet: noises.clone(),
             events: events.clone(),
         };
-        first += step;
+        if number % group == 0 {
+            first += step * u32::try_from(group).unwrap_or(1);
+        }
         start(check.kind, turn, &mut tasks);
     }
     ChecksHandle { nudges, quiet, tasks: Mutex::new(tasks) }
@@ -175,8 +186,11 @@ impl Turn {
                 Ok(seen) => seen,
                 Err(_) => probe.overdue(self.probe.timeout),
             };
-            // A look longer than the interval is followed at once by the next, never by a burst.
-            next = (begun + self.probe.interval.max(SHORTEST)).max(now());
+            // From its turn and not from when it came to it, so that a group stays together; but a look that was
+            // nudged or late has the whole interval before it, and one longer than that is followed by one, never by
+            // a burst.
+            let from = if begun.duration_since(next) < PUNCTUAL && next <= begun { next } else { begun };
+            next = (from + self.probe.interval.max(SHORTEST)).max(now());
             // Nor does a look that was under way at a wake bring the next one nearer.
             next = self.after_quiet().unwrap_or(next);
             let observation = observation(seen, now().duration_since(begun));
