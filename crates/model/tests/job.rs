@@ -381,6 +381,14 @@ fn a_marker_that_a_part_or_a_partial_run_left_does_not_make_the_whole_fresh() {
     assert_eq!(judged.status, Unknown);
     assert!(judged.phrase.contains("only a part (tasks)"), "{}", judged.phrase);
 
+    // Within the same seconds, too: a marker is of the run that it is nearest to.
+    let just_before = RunRecord { started: ago(62), ended: ago(61), ..run(61, Outcome::Succeeded) };
+    let part = RunRecord { started: ago(60), part: Some("tasks".into()), ..run(59, Outcome::Succeeded) };
+    let judged = judge(good(59), Marker::Absent, &[just_before.clone(), part.clone()]);
+    assert_eq!(judged.last_success, Some(ago(61)));
+    let judged = judge(good(61), Marker::Absent, &[just_before, part]);
+    assert_eq!(judged.last_success, Some(ago(61)), "the next run took its marker");
+
     let partial = run(60, Outcome::Partial { why: "inbox_complete: failed 1".into() });
     let judged = judge(good(61), Marker::Absent, &[partial]);
     assert_eq!(judged.status, Warn, "the job's own marker hid that it was partial");

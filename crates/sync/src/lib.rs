@@ -8,6 +8,7 @@ mod actor;
 mod clock;
 mod elsewhere;
 mod error;
+mod handle;
 mod history;
 mod markers;
 mod orphan;
@@ -17,8 +18,9 @@ mod run;
 mod volume;
 mod watch;
 
-pub use actor::{JobHandle, job};
+pub use actor::job;
 pub use error::{RunRefused, SyncError};
+pub use handle::JobHandle;
 pub use watch::{Watched, follow_markers};
 
 use std::time::Duration;

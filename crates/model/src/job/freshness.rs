@@ -1,5 +1,6 @@
 //! Whether the data are as fresh as the schedule promises, in time that the machine was awake.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -125,15 +126,26 @@ impl Success {
 /// The newest whole success, and what else the marker is the work of, if it is.
 fn success(completed: &Marker, runs: &[&RunRecord]) -> (Option<Success>, Option<String>) {
     let Marker::At { at, .. } = completed else { return (None, None) };
-    let theirs = |r: &&&RunRecord| r.started <= at.after(BEFORE) && *at <= r.ended.after(AFTER);
-    let authors: Vec<&&RunRecord> = runs.iter().filter(theirs).collect();
-    if let Some(run) = authors.iter().rev().find(|r| r.is_whole()) {
-        return (Some(Success::of(run, *at)), None);
+    let authors = runs.iter().filter_map(|run| Some((apart(run, *at)?, run)));
+    // The nearest, and of two the newer.
+    let Some((_, author)) = authors.min_by_key(|(apart, run)| (*apart, Reverse(run.started))) else {
+        return (Some(Success { at: *at, serves: *at }), None);
+    };
+    if author.is_whole() {
+        return (Some(Success::of(author, *at)), None);
     }
-    let Some(author) = authors.last() else { return (Some(Success { at: *at, serves: *at }), None) };
     let before = runs.iter().filter(|r| r.is_whole() && r.ended <= *at).max_by_key(|r| r.ended);
     let what = author.part.clone().unwrap_or_else(|| author.outcome.word().to_owned());
     (before.map(|r| Success::of(r, r.ended)), Some(what))
+}
+
+/// How far a marker's time lies from a run that may have left it.
+fn apart(run: &RunRecord, at: WallTime) -> Option<Duration> {
+    match (run.started.since(at), at.since(run.ended)) {
+        (Some(before), _) if !before.is_zero() => Some(before).filter(|b| *b <= BEFORE),
+        (_, Some(after)) => Some(after).filter(|a| *a <= AFTER),
+        _ => Some(Duration::ZERO),
+    }
 }
 
 /// How old a success is by what the schedule promises.
