@@ -166,7 +166,7 @@ impl Runs {
             let before = self.output.milestones.len();
             self.output.feed(piece);
             let last = self.output.milestones.last().filter(|_| self.output.milestones.len() > before);
-            if last.is_some_and(|m| run_ends(m)) {
+            if last.is_some_and(run_ends) {
                 let output = self.take();
                 ended.push(record(job, output, now.wall));
             }

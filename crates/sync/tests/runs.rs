@@ -231,7 +231,7 @@ async fn a_job_that_runs_elsewhere_is_followed_and_not_started() {
     let place = Place::new();
     let mut spec = place.job("");
     spec.command = None;
-    spec.schedule = every(Duration::from_millis(10));
+    spec.schedule = Some(every(Duration::from_millis(10)));
     let mut job = place.start(spec);
     assert!(matches!(job.handle.run_now().await, Err(RunRefused::NotOurs { .. })));
     fs::write(place.at("data/.sync_completed"), "2026-02-24T21:00:03").unwrap();
@@ -270,7 +270,7 @@ async fn a_paused_job_starts_nothing_until_it_is_resumed() {
 async fn the_schedule_runs_a_job_that_never_ran_after_the_settle_and_tells_the_next() {
     let place = Place::new();
     let mut spec = place.job("true");
-    spec.schedule = every(Duration::from_secs(3600));
+    spec.schedule = Some(every(Duration::from_secs(3600)));
     let begun = Instant::now();
     let mut job = place.start(spec);
     let (mut started, mut next) = (None, None);
@@ -295,7 +295,7 @@ async fn the_schedule_runs_a_job_that_never_ran_after_the_settle_and_tells_the_n
 async fn a_scheduled_run_that_failed_is_tried_again_for_the_same_slot() {
     let place = Place::new();
     let mut spec = place.job("echo >> tries; [ $(wc -l < tries) -ge 3 ]");
-    spec.schedule = every(Duration::from_secs(3600));
+    spec.schedule = Some(every(Duration::from_secs(3600)));
     spec.retry = Some(Retry { attempts: 5, delay: Duration::from_millis(50) });
     let mut job = place.start(spec);
     let runs = [job.finished().await, job.finished().await, job.finished().await];
@@ -309,7 +309,7 @@ async fn a_scheduled_run_that_failed_is_tried_again_for_the_same_slot() {
 async fn slots_that_a_lock_kept_from_running_are_recorded_as_missed_once_each() {
     let place = Place::new();
     let mut spec = place.job("true");
-    spec.schedule = every(Duration::from_secs(1));
+    spec.schedule = Some(every(Duration::from_secs(1)));
     spec.late_after = Duration::from_millis(200);
     let mut job = place.start(spec.clone());
     job.run().await;

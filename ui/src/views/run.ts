@@ -17,6 +17,7 @@ const STATUS: Record<RunRecord['result'], Status> = {
   failed: 'fail',
   timed_out: 'fail',
   killed: 'fail',
+  missed: 'warn',
 };
 
 export function runRow(run: RunRecord): RunRow {

@@ -36,6 +36,7 @@ const outcome: Record<RunRecord['result'], string> = {
   failed: 'Failed',
   timed_out: 'Timed out',
   killed: 'Killed',
+  missed: 'Missed',
 };
 
 const point: Record<RestorePoint['kind'], string> = {

@@ -58,8 +58,8 @@ pub fn job_in(dir: &Path, script: &str) -> Job {
 }
 
 /// A schedule by interval.
-pub fn every(interval: Duration) -> Option<Schedule> {
-    Some(Schedule { slots: Some(Slots::Every(interval)), at_wake: false })
+pub fn every(interval: Duration) -> Schedule {
+    Schedule { slots: Some(Slots::Every(interval)), at_wake: false }
 }
 
 pub struct Running {
