@@ -1,7 +1,7 @@
 # Entry points only: what they do stands in scripts/. docs/development.md explains.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-panel test-e2e lint check-macos test-systemd fmt api clean-demo bench
+.PHONY: help run test test-rust test-panel test-e2e lint check-macos test-systemd test-docker fmt api clean-demo bench
 
 # The cargo profile of `make run`: dev or release.
 PROFILE ?= dev
@@ -28,6 +28,9 @@ test-e2e: ## Only the end-to-end tests
 test-systemd: ## The managers' conformance suite against a real systemd, in a container (docker.io, mmdebstrap)
 	@scripts/systemd-container
 
+test-docker: ## The docker check against a real Docker Engine, started for it (root, docker.io, busybox-static)
+	@scripts/docker-engine
+
 lint: ## Format, clippy, dependencies, panel, API contract, file size
 	@scripts/lint
 
@@ -47,7 +50,7 @@ api: ## Write docs/openapi.json and the panel's types from the handlers
 clean-demo: ## Stop the demo and remove its folder
 	@scripts/clean-demo
 
-bench: ## Measure Steady beside its peers and write docs/benchmarks.md; PART=restart (hundred, growth, logs) for one
+bench: ## Measure Steady beside its peers and write docs/benchmarks.md; PART=restart (hundred, growth, logs, health) for one
 	@bench/install-peers
 	@cargo build --release -p steady-cli
 	@cargo run --quiet --release -p steady-bench -- run $(PART)

@@ -6,6 +6,7 @@
 mod clock;
 mod fleet;
 mod lines;
+mod load;
 mod logfiles;
 mod logger;
 mod machine;
@@ -51,6 +52,7 @@ enum Part {
     Hundred,
     Growth,
     Logs,
+    Health,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,6 +69,7 @@ fn main() -> anyhow::Result<()> {
                     Part::Hundred => part::scale::hundred(&workspace)?,
                     Part::Growth => part::scale::growth(&workspace)?,
                     Part::Logs => part::logs::run(&workspace)?,
+                    Part::Health => part::health::run(&workspace)?,
                 }
             }
             report::write(&workspace)

@@ -10,7 +10,7 @@ use std::fs;
 use anyhow::Context;
 
 use crate::machine::Machine;
-use crate::part::{Results, kept, logs, restart, scale};
+use crate::part::{Results, health, kept, logs, restart, scale};
 use crate::workspace::Workspace;
 
 /// Everything that was measured last; a part that never ran is missing.
@@ -19,12 +19,13 @@ pub struct Measured {
     pub hundred: Option<Results<scale::Row>>,
     pub growth: Option<Results<scale::Row>>,
     pub logs: Option<Results<logs::Row>>,
+    pub health: Option<Results<health::Row>>,
 }
 
 const HEAD: &str = "# Benchmarks\n\n\
     Written by `make bench`; do not edit. Steady beside public supervisors and log writers, one after another on \
     one machine, each with its own defaults and the same services. `make bench PART=restart` (`hundred`, \
-    `growth`, `logs`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
+    `growth`, `logs`, `health`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
     from Debian, npm and PyPI by `bench/install-peers`. Numbers of different machines do not compare; ratios \
     nearly do.\n";
 
@@ -34,6 +35,7 @@ pub fn write(workspace: &Workspace) -> anyhow::Result<()> {
         hundred: kept(workspace, scale::HUNDRED),
         growth: kept(workspace, scale::GROWTH),
         logs: kept(workspace, logs::PART),
+        health: kept(workspace, health::PART),
     };
     let path = workspace.root.join("docs/benchmarks.md");
     fs::write(&path, page(&measured)?).with_context(|| format!("cannot write {}", path.display()))
@@ -53,6 +55,9 @@ fn page(measured: &Measured) -> anyhow::Result<String> {
     }
     if let Some(results) = &measured.logs {
         tables::logs(&mut text, results)?;
+    }
+    if let Some(results) = &measured.health {
+        tables::health(&mut text, results)?;
     }
     Ok(text)
 }

@@ -28,7 +28,7 @@ pub fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         speed(measured),
         loss(measured),
     ];
-    for Goal { wanted, seen, met, why } in goals.into_iter().flatten() {
+    for Goal { wanted, seen, met, why } in goals.into_iter().flatten().chain(health(measured)) {
         let verdict = if met { "met".to_owned() } else { format!("**missed**: {why}") };
         writeln!(text, "| {wanted} | {seen} | {verdict} |")?;
     }
@@ -155,6 +155,46 @@ fn loss(measured: &Measured) -> Option<Goal> {
         met: row.lost + row.doubled + row.torn == 0,
         why: "a fault",
     })
+}
+
+fn health(measured: &Measured) -> Vec<Goal> {
+    let Some(row) = measured.health.as_ref().and_then(|results| results.rows.first()) else {
+        return Vec::new();
+    };
+    let mut goals = vec![
+        Goal {
+            wanted: "`/health` at 10,000 requests a second on one core: p99 under 1 ms",
+            seen: format!("{} ms", figure(row.p99)),
+            met: row.p99 < 1.0,
+            why: "the core is full, or the clients' is",
+        },
+        Goal {
+            wanted: "5,000 checks at 10 s cost under 3 % of a core",
+            seen: format!("{} %", figure(row.checks_share * 100.0)),
+            met: row.checks_share < 0.03,
+            why: "each group of looks makes a new snapshot, of all checks",
+        },
+        Goal {
+            wanted: "A changed marker is in a client's snapshot within 20 ms (p99)",
+            seen: format!("{} ms", figure(row.marker_p99)),
+            met: row.marker_p99 < 20.0,
+            why: "see the table",
+        },
+    ];
+    if let Some(theirs) = row.most_fastapi {
+        goals.push(Goal {
+            wanted: "`/health` at least at 20 times the rate of FastAPI on uvicorn",
+            seen: format!(
+                "{} beside {} a second: {} times",
+                figure(row.most),
+                figure(theirs),
+                figure(row.most / theirs)
+            ),
+            met: row.most >= 20.0 * theirs,
+            why: "see the table; at the highest rate the clients, too, fill their processor",
+        });
+    }
+    goals
 }
 
 fn steady(results: &Results<scale::Row>) -> Option<&scale::Row> {

@@ -1,7 +1,7 @@
 use std::fmt::{self, Write};
 
 use super::{behind, circumstances};
-use crate::part::{Results, logs as log_part, restart as restart_part, scale};
+use crate::part::{Results, health as health_part, logs as log_part, restart as restart_part, scale};
 use crate::peer::Peer;
 use crate::summary::Summary;
 
@@ -143,6 +143,36 @@ pub fn logs(text: &mut String, results: &Results<log_part::Row>) -> fmt::Result 
             row.lost,
             row.doubled,
             row.torn
+        )?;
+    }
+    Ok(())
+}
+
+pub fn health(text: &mut String, results: &Results<health_part::Row>) -> fmt::Result {
+    text.push_str("\n## Health\n\n");
+    circumstances(text, &results.machine)?;
+    writeln!(
+        text,
+        "`GET /health` over 32 kept connections, the server and its clients with a processor each. At {} requests a \
+         second each counts from when it was due, not from when it could be sent. Beside it the same body from \
+         FastAPI on uvicorn (uvloop, httptools, one process, no access log), which there is a constant. Then {} \
+         `path` checks at an interval of 10 s; then {} markers of a job, from the rename of the file to the \
+         snapshot at a client of the event stream.\n",
+        health_part::RATE,
+        health_part::CHECKS,
+        health_part::MARKERS
+    )?;
+    text.push_str("| p99, ms | at most, per s | FastAPI, per s | checks, % of a core | marker, p99, ms |\n");
+    text.push_str("|--:|--:|--:|--:|--:|\n");
+    for row in &results.rows {
+        writeln!(
+            text,
+            "| **{}** | **{}** | {} | **{}** | **{}** |",
+            figure(row.p99),
+            figure(row.most),
+            row.most_fastapi.map_or_else(|| "–".to_owned(), figure),
+            figure(row.checks_share * 100.0),
+            figure(row.marker_p99)
         )?;
     }
     Ok(())

@@ -1,0 +1,222 @@
+//! How the agent answers `/health` under load, what thousands of checks cost it, and how soon a marker is seen.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde::{Deserialize, Serialize};
+
+use super::{Results, keep, milliseconds};
+use crate::clock::{Moment, pause, wait_until};
+use crate::load;
+use crate::machine::Machine;
+use crate::processes;
+use crate::say;
+use crate::workspace::{Workspace, scratch};
+
+pub const PART: &str = "health";
+pub const RATE: u32 = 10_000;
+pub const CHECKS: u32 = 5000;
+pub const MARKERS: u32 = 100;
+const LOADED: Duration = Duration::from_secs(10);
+const UP: Duration = Duration::from_secs(30);
+const WATCHED: Duration = Duration::from_secs(40);
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// Milliseconds at `RATE`, the 99th of a hundred.
+    pub p99: f64,
+    /// Answers a second, ours and `FastAPI`'s.
+    pub most: f64,
+    pub most_fastapi: Option<f64>,
+    /// Of one core, with `CHECKS` at 10 s.
+    pub checks_share: f64,
+    /// Milliseconds from a marker's rename to the snapshot at a client, the 99th of a hundred.
+    pub marker_p99: f64,
+}
+
+pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    let machine = Machine::look();
+    ensure!(machine.processors > 1, "the server and its clients need a processor each");
+    let checks_share = many_checks(workspace)?;
+    say(&format!("health: {CHECKS} checks take {:.2} % of a core", checks_share * 100.0));
+    let marker_p99 = markers(workspace)?;
+    say(&format!("health: a marker is seen within {marker_p99:.2} ms (p99)"));
+    // The clients' own; whatever is started by `on_first` has the first.
+    let mut last = CpuSet::new();
+    last.set(machine.processors - 1);
+    sched_setaffinity(None, &last).context("cannot keep to one processor")?;
+    let (p99, most) = loaded(workspace)?;
+    say(&format!("health: p99 {p99:.3} ms at {RATE}/s, at most {most:.0}/s"));
+    let most_fastapi = fastapi(workspace)?;
+    let rows = vec![Row { p99, most, most_fastapi, checks_share, marker_p99 }];
+    keep(workspace, PART, &Results { machine, rows })
+}
+
+/// An agent, or a peer; ends with its value.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn agent(workspace: &Workspace, home: &Path, configured: &str) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let text = format!("version = 1\n[agent]\nlisten = \"{address}\"\n{configured}");
+        fs::create_dir_all(home)?;
+        fs::write(home.join("steady.toml"), text)?;
+        let mut command = on_first(&workspace.steady);
+        command.args(["agent".as_ref(), "--home".as_ref(), home.as_os_str()]);
+        Self::start(command, address)
+    }
+
+    fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().context("cannot start a server")?;
+        let server = Self { child, address };
+        let up = wait_until(UP, || load::run(address, "/health", Some(1), Duration::from_millis(1)).is_ok());
+        ensure!(up, "{address} does not answer /health with 200");
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// With the first processor to itself and all it starts.
+fn on_first(program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn checks_of_a_home(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "[check.vault]\nkind = \"path\"\npath = '{dir}'\n[check.disk]\nkind = \"disk\"\npath = '{dir}'\n\
+             warn_below = \"1 MB\"\nfail_below = \"1 MB\"\n"
+    )
+}
+
+fn loaded(workspace: &Workspace) -> anyhow::Result<(f64, f64)> {
+    let dir = scratch()?;
+    let agent = Server::agent(workspace, &dir.path().join("home"), &checks_of_a_home(dir.path()))?;
+    load::run(agent.address, "/health", Some(RATE / 2), Duration::from_secs(2))?;
+    let steady = load::run(agent.address, "/health", Some(RATE), LOADED)?;
+    let most = load::run(agent.address, "/health", None, LOADED)?;
+    Ok((p99(steady.latencies)?, most.per_second))
+}
+
+/// `None` when it is not installed.
+fn fastapi(workspace: &Workspace) -> anyhow::Result<Option<f64>> {
+    let program: PathBuf = workspace.peers.join("venv/bin/uvicorn");
+    if !program.exists() {
+        say("health: FastAPI is not installed");
+        return Ok(None);
+    }
+    let address = free_address()?;
+    let mut command = on_first(&program);
+    command
+        .arg("--app-dir")
+        .arg(workspace.root.join("bench"))
+        .args(["health_peer:app", "--no-access-log", "--log-level", "warning", "--port"])
+        .arg(address.port().to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let server = Server::start(command, address)?;
+    load::run(server.address, "/health", None, Duration::from_secs(2))?;
+    let most = load::run(server.address, "/health", None, LOADED)?.per_second;
+    say(&format!("health: FastAPI at most {most:.0}/s"));
+    Ok(Some(most))
+}
+
+fn many_checks(workspace: &Workspace) -> anyhow::Result<f64> {
+    let dir = scratch()?;
+    let one =
+        |n| format!("[check.c{n}]\nkind = \"path\"\npath = '{}'\ninterval = \"10s\"\n", dir.path().display());
+    let checks: String = (0..CHECKS).map(one).collect::<Vec<_>>().concat();
+    let agent = Server::agent(workspace, &dir.path().join("home"), &checks)?;
+    pause(Duration::from_secs(15));
+    // `taskset` has become the agent.
+    let pid = i32::try_from(agent.child.id())?;
+    let (before, begun) = (processes::cpu_time(pid), Moment::now());
+    pause(WATCHED);
+    let spent = processes::cpu_time(pid).saturating_sub(before);
+    Ok(spent.as_secs_f64() / Moment::now().since(begun).as_secs_f64())
+}
+
+fn markers(workspace: &Workspace) -> anyhow::Result<f64> {
+    let dir = scratch()?;
+    let (home, data) = (dir.path().join("home"), dir.path().join("data"));
+    fs::create_dir_all(&data)?;
+    let job = format!("[job.sync]\nmarkers = '{}'\nstale_after = \"1h\"\n", data.display());
+    let _agent = Server::agent(workspace, &home, &job)?;
+    let mut events = Events::open(&home)?;
+    let mut took = Vec::new();
+    for number in 0..MARKERS {
+        // A fraction of its own, without a zero at its end, is how the time is known again in the snapshot.
+        let fraction = format!(".{number:04}01");
+        let second = Timestamp::from_second(i64::try_from(now_in_seconds())?)?;
+        let text = second.to_string().replace('Z', &format!("{fraction}Z"));
+        fs::write(data.join("next"), &text)?;
+        let at = Moment::now();
+        fs::rename(data.join("next"), data.join(".sync_completed"))?;
+        events.until(&text)?;
+        took.push(milliseconds(Moment::now().since(at)));
+        pause(Duration::from_millis(50));
+    }
+    p99(took)
+}
+
+fn now_in_seconds() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    u64::try_from(now.tv_sec).unwrap_or_default()
+}
+
+/// The stream of snapshots.
+struct Events {
+    stream: UnixStream,
+}
+
+impl Events {
+    fn open(home: &Path) -> anyhow::Result<Self> {
+        let mut stream = UnixStream::connect(home.join("agent.sock")).context("no socket")?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /api/v1/events?figures=false HTTP/1.1\r\nHost: steady\r\n\r\n")?;
+        Ok(Self { stream })
+    }
+
+    fn until(&mut self, text: &str) -> anyhow::Result<()> {
+        let (mut tail, mut buffer) = (Vec::new(), vec![0; 65_536]);
+        while !String::from_utf8_lossy(&tail).contains(text) {
+            // As much as the text may be torn apart by.
+            let keep = tail.len().saturating_sub(text.len());
+            tail.drain(..keep);
+            let n = self.stream.read(&mut buffer).with_context(|| format!("{text} never came"))?;
+            ensure!(n > 0, "the stream of snapshots ended");
+            tail.extend_from_slice(buffer.get(..n).unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+fn p99(mut values: Vec<f64>) -> anyhow::Result<f64> {
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() * 99).div_ceil(100).saturating_sub(1);
+    values.get(rank).copied().context("nothing was measured")
+}
