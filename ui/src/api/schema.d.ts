@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/admin/sync-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sync status in the form that its first users read: always 200, times local and without an offset. */
+        get: operations["status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agent/reload": {
         parameters: {
             query?: never;
@@ -90,6 +107,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/checks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A check as it is judged now. */
+        get: operations["show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/checks/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look now; answers what that look saw. */
+        post: operations["run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/crashes": {
         parameters: {
             query?: never;
@@ -133,6 +184,57 @@ export interface paths {
         };
         /** Every snapshot from now on, the present one first. A slow reader skips to the newest. */
         get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same under the name that its first users ask for. */
+        get: operations["alias"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was, as intervals of states, newest first; sleep and times without an agent are intervals of their own. */
+        get: operations["read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job: its freshness, its runs with their milestones, its markers, the next slot. */
+        get: operations["show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -270,7 +372,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the backend healthy? 503 when something critical fails, 200 otherwise; the body says what. */
+        /** Is the backend healthy? 503 when something critical fails or the agent hangs, 200 otherwise; the body says what. */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -287,8 +389,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Does the agent tick? */
+        /** Does the agent tick? 503 when its loop is later than it promised: that a request is answered proves little. */
         get: operations["livez"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All figures, as Prometheus text or, when asked for, as OpenMetrics. */
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -304,7 +423,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Are all services ready? A one-shot that has done its work is. */
+        /** Are the services that should be up ready? Those that are not are named, one a line. */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -326,11 +445,17 @@ export interface components {
         AgentInfo: {
             /** @description The configuration file in use. */
             config: string;
+            /**
+             * Format: int64
+             * @description How late its loop woke the last time, milliseconds.
+             */
+            lag_ms?: number;
             /** @description Where a browser finds the panel, without a token; `None` when it could not listen. */
             panel?: string | null;
             /** Format: int32 */
             pid: number;
             started: components["schemas"]["WallTime"];
+            usage?: components["schemas"]["Usage"] | null;
             version: string;
         };
         BackupView: {
@@ -356,6 +481,18 @@ export interface components {
         };
         /** @enum {string} */
         Changed: "added" | "removed" | "changed";
+        /** @description What one look of a check saw, before it is judged together with those before it. */
+        CheckLook: {
+            at: components["schemas"]["WallTime"];
+            evidence: string;
+            kind: string;
+            measure?: components["schemas"]["Measure"] | null;
+            name: string;
+            samples?: components["schemas"]["Sample"][];
+            status: components["schemas"]["Status"];
+            /** Format: int64 */
+            took_ms: number;
+        };
         CheckView: {
             evidence: string;
             /** @description The check or service whose trouble explains this one's: it gives no reason of its own meanwhile. */
@@ -476,10 +613,40 @@ export interface components {
             /** @enum {string} */
             how: "unobserved";
         };
+        Failed: {
+            at: components["schemas"]["WallTime"];
+            why: string;
+        };
+        /** @description One subject's history. */
+        HistoryPage: {
+            earlier?: components["schemas"]["WallTime"] | null;
+            /** @description Newest first. */
+            intervals: components["schemas"]["Interval"][];
+            subject: string;
+            /** @description All that have a history. */
+            subjects: string[];
+        };
+        /**
+         * @description One state from its beginning to its end. Never of negative length; they may overlap where the clock was set
+         *     back.
+         */
+        Interval: {
+            from: components["schemas"]["WallTime"];
+            /** @description What was said when it began. */
+            sentence: string;
+            status: components["schemas"]["Lived"];
+            /** @description `overall`, `backup`, `service:NAME`, `check:NAME` or `job:NAME`. */
+            subject: string;
+            to?: components["schemas"]["WallTime"] | null;
+        };
         JobView: {
+            failed?: components["schemas"]["Failed"] | null;
             last_success?: components["schemas"]["WallTime"] | null;
+            markers?: components["schemas"]["Markers"] | null;
             name: string;
             next?: components["schemas"]["WallTime"] | null;
+            /** @description What is odd about it beside its own past; no alarm. */
+            notes?: string[];
             /** @description `synced 2 h ago`. */
             phrase: string;
             /** @description Whether Steady runs it (else it only follows its markers). */
@@ -489,8 +656,14 @@ export interface components {
             runs: components["schemas"]["RunRecord"][];
             status: components["schemas"]["Status"];
         };
+        /**
+         * @description The state of something over a stretch of time; `Asleep` is the machine's.
+         * @enum {string}
+         */
+        Lived: "pass" | "unknown" | "warn" | "fail" | "asleep";
         /** @description `GET /livez`. */
         Liveness: {
+            /** @description `ok`, or `late` when the agent's loop hangs. */
             status: string;
             tick: components["schemas"]["WallTime"];
             version: string;
@@ -505,6 +678,25 @@ export interface components {
             /** @description Oldest first. */
             lines: string[];
             service: string;
+        };
+        /** @description What one marker file says. */
+        Marker: {
+            /** @enum {string} */
+            state: "absent";
+        } | {
+            at: components["schemas"]["WallTime"];
+            message?: string | null;
+            /** @enum {string} */
+            state: "at";
+        } | {
+            /** @enum {string} */
+            state: "unreadable";
+            why: string;
+        };
+        /** @description Both markers as they lie on disk. */
+        Markers: {
+            completed: components["schemas"]["Marker"];
+            failed: components["schemas"]["Marker"];
         };
         /** @description A measured value with its base unit: `bytes`, `seconds`, `ratio`. */
         Measure: {
@@ -553,6 +745,9 @@ export interface components {
         } | {
             /** @enum {string} */
             result: "killed";
+        } | {
+            /** @enum {string} */
+            result: "missed";
         };
         /** @enum {string} */
         PointKind: "manual" | "scheduled" | "safety";
@@ -659,6 +854,9 @@ export interface components {
             id: string;
             job: string;
             milestones: components["schemas"]["Milestone"][];
+            /** @description The subcommand, when it was a run of a part of the job only. */
+            part?: string | null;
+            slot?: components["schemas"]["WallTime"] | null;
             started: components["schemas"]["WallTime"];
             /** @description The last lines of its output, oldest first. */
             tail: string[];
@@ -694,6 +892,8 @@ export interface components {
             state: components["schemas"]["ServiceStatus"];
             status: components["schemas"]["Status"];
             usage?: components["schemas"]["Usage"] | null;
+            /** @description Whether it should be up: neither stopped by a person nor a one-shot that has done its work. */
+            wanted?: boolean;
             /** @description What is wrong with its definition although it may run. */
             warning?: string | null;
         };
@@ -752,6 +952,19 @@ export interface components {
             /** @enum {string} */
             kind: "backup";
         };
+        /** @description `{"last_sync":null,"status":"unknown"}`; `hours_ago` comes with a `last_sync`, `error` with `failed`. */
+        SyncStatus: {
+            /** @description `<naive local time>: <message>`. */
+            error?: string | null;
+            /**
+             * Format: double
+             * @description One decimal.
+             */
+            hours_ago?: number | null;
+            /** @description Naive local time with microseconds, as the marker has it. */
+            last_sync?: string | null;
+            status: components["schemas"]["Word"];
+        };
         TableRows: {
             /** Format: int64 */
             rows: number;
@@ -794,6 +1007,8 @@ export interface components {
          * @description UTC calendar time, for schedules and records; may jump. RFC 3339 in JSON.
          */
         WallTime: string;
+        /** @enum {string} */
+        Word: "ok" | "stale" | "failed" | "unknown";
     };
     responses: never;
     parameters: never;
@@ -803,6 +1018,28 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    status: {
+        parameters: {
+            query?: {
+                /** @description the first one by default */
+                job?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncStatus"];
+                };
+            };
+        };
+    };
     reload: {
         parameters: {
             query?: {
@@ -968,6 +1205,72 @@ export interface operations {
             };
         };
     };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckLook"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: never;
@@ -1035,6 +1338,111 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+        };
+    };
+    alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description healthy or degraded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/health+json": Record<string, unknown>;
+                };
+            };
+            /** @description something critical fails */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/health+json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    read: {
+        parameters: {
+            query?: {
+                /** @description `overall` unless told; `backup`, `service:NAME`, `check:NAME`, `job:NAME`, or a NAME that only one has. */
+                subject?: string;
+                /**
+                 * @description What lasted after this: `2h`, `06:10`, `2026-11-23T06:00`; local time unless it has an offset. A week ago
+                 *     unless told.
+                 */
+                since?: string;
+                /** @description What began before this, likewise; now unless told. */
+                until?: string;
+                /** @description At most this many changes, the newest: 500 unless told, at most 5000. Sleeps are not counted. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1332,6 +1740,34 @@ export interface operations {
                     "application/json": components["schemas"]["Liveness"];
                 };
             };
+            /** @description the agent's loop hangs */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Liveness"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
         };
     };
     readyz: {
@@ -1347,13 +1783,18 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
+            /** @description a service is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
         };
     };
