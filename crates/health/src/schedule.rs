@@ -14,13 +14,16 @@ use tracing::debug;
 
 use crate::command::CommandProbe;
 use crate::disk::DiskProbe;
+use crate::docker::DockerProbe;
 use crate::http::{HttpProbe, Rules};
 use crate::log::LogProbe;
 use crate::marker::MarkerProbe;
+use crate::ollama::OllamaProbe;
 use crate::path::PathProbe;
 use crate::port::PortProbe;
 use crate::probe::{Probe, Seen};
 use crate::process::ProcessProbe;
+use crate::redis::{self, RedisProbe};
 use crate::tcp::TcpProbe;
 
 /// The first looks are spread over at most this long, so that a start does not open every socket at once. Each check
@@ -135,6 +138,16 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
         }
         CheckKind::Log { path, pattern, window } => {
             tasks.spawn(turn.follow(LogProbe::new(path, &pattern, window)))
+        }
+        CheckKind::Redis { server, graphs, data_dir, max_save_age } => {
+            let rules = redis::Rules { graphs, data_dir, max_save_age };
+            tasks.spawn(turn.follow(RedisProbe::new(server, rules)))
+        }
+        CheckKind::Ollama { url, model, embed } => {
+            tasks.spawn(turn.follow(OllamaProbe::new(url, model, embed)))
+        }
+        CheckKind::Docker { socket, project, services } => {
+            tasks.spawn(turn.follow(DockerProbe::new(socket, project, services)))
         }
         unbuilt => tasks.spawn(turn.follow(Unbuilt(unbuilt.name()))),
     };
