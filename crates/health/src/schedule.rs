@@ -13,17 +13,22 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::command::CommandProbe;
+use crate::count::CountProbe;
 use crate::disk::DiskProbe;
 use crate::docker::DockerProbe;
+use crate::equality::EqualityProbe;
 use crate::http::{HttpProbe, Rules};
 use crate::log::LogProbe;
 use crate::marker::MarkerProbe;
 use crate::ollama::OllamaProbe;
+use crate::outbox::OutboxProbe;
 use crate::path::PathProbe;
 use crate::port::PortProbe;
+use crate::postgres::PostgresProbe;
 use crate::probe::{Probe, Seen};
 use crate::process::ProcessProbe;
 use crate::redis::{self, RedisProbe};
+use crate::sqlite::SqliteProbe;
 use crate::tcp::TcpProbe;
 
 /// The first looks are spread over at most this long, so that a start does not open every socket at once. Each check
@@ -138,6 +143,15 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
         }
         CheckKind::Log { path, pattern, window } => {
             tasks.spawn(turn.follow(LogProbe::new(path, &pattern, window)))
+        }
+        CheckKind::Sqlite { path, limits } => tasks.spawn(turn.follow(SqliteProbe::new(path, limits))),
+        CheckKind::Count { count, collapse } => tasks.spawn(turn.follow(CountProbe::new(count, collapse))),
+        CheckKind::Equality { left, right, tolerance } => {
+            tasks.spawn(turn.follow(EqualityProbe::new(left, right, tolerance)))
+        }
+        CheckKind::Postgres { server } => tasks.spawn(turn.follow(PostgresProbe::new(server))),
+        CheckKind::Outbox { server, table, limits } => {
+            tasks.spawn(turn.follow(OutboxProbe::new(server, table, limits)))
         }
         CheckKind::Redis { server, graphs, data_dir, max_save_age } => {
             let rules = redis::Rules { graphs, data_dir, max_save_age };
