@@ -6,6 +6,7 @@ use steady_model::check::Status;
 use steady_model::config::Count;
 use steady_model::words;
 
+use crate::float::float;
 use crate::number::{Number, NumberError, shown};
 use crate::probe::{Probe, Seen};
 
@@ -35,7 +36,7 @@ impl EqualityProbe {
             (name, other) = ("left".to_owned(), "right".to_owned());
         }
         let told = format!("{name} {}, {other} {}", shown(left), shown(right));
-        let seen = match by <= self.tolerance as f64 {
+        let seen = match by <= float(self.tolerance) {
             true if by == 0.0 => Seen::new(Status::Pass, told),
             true => Seen::new(Status::Pass, format!("{told}: differ by {}, as they may", shown(by))),
             false => Seen::new(Status::Fail, format!("{told}: differ by {}", shown(by))),

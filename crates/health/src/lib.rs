@@ -11,6 +11,7 @@ mod disk;
 mod docker;
 mod endpoint;
 mod equality;
+mod float;
 mod http;
 mod listening;
 mod log;

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use steady_model::config::{Count, Database};
 use tokio_postgres::SimpleQueryMessage;
 
+use crate::float::float;
 use crate::postgres_pool::{Asking, PostgresError, Server};
 use crate::probe::one_line;
 use crate::sqlite_reader::{self, SqliteError};
@@ -71,7 +72,7 @@ fn of_sqlite(path: &std::path::Path, query: &str) -> Result<f64, SqliteError> {
     let db = sqlite_reader::open(path)?;
     let value = db.query_row(query, [], |row| {
         Ok(match row.get_ref(0)? {
-            ValueRef::Integer(n) => Ok(n as f64),
+            ValueRef::Integer(n) => Ok(float(n)),
             ValueRef::Real(x) => Ok(x),
             other => Err(other.data_type().to_string()),
         })

@@ -11,6 +11,7 @@ use steady_model::words;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
+use crate::float::float;
 use crate::postgres;
 use crate::postgres_pool::{Asking, PostgresError, Server};
 use crate::probe::{Probe, Seen};
@@ -111,14 +112,14 @@ impl Outbox {
         let labelled = |metric: &str, label: &str, of: &BTreeMap<String, u64>| -> Vec<Sample> {
             let one = |(name, n): (&String, &u64)| Sample {
                 labels: [(label.to_owned(), name.clone())].into(),
-                ..plain(metric, *n as f64)
+                ..plain(metric, float(*n))
             };
             of.iter().map(one).collect()
         };
         let mut samples = vec![
-            plain("pkg_outbox_depth", self.depth() as f64),
+            plain("pkg_outbox_depth", float(self.depth())),
             plain("pkg_outbox_oldest_pending_seconds", self.oldest.as_secs_f64()),
-            plain("steady_outbox_failed_events", self.failed as f64),
+            plain("steady_outbox_failed_events", float(self.failed)),
         ];
         samples.extend(labelled("pkg_outbox_pending_events", "event_type", &self.pending));
         samples.extend(labelled("pkg_chunks_total", "status", &self.chunks));
@@ -146,7 +147,7 @@ fn judge(outbox: &Outbox, limits: OutboxLimits) -> Seen {
         told = format!("{} given up and lost unless they are put back; {told}", outbox.failed);
         status = Status::Fail;
     }
-    Seen { samples: outbox.samples(), ..Seen::new(status, told).measuring(depth as f64, "count") }
+    Seen { samples: outbox.samples(), ..Seen::new(status, told).measuring(float(depth), "count") }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use steady_model::config::PostgresServer;
 use steady_model::words;
 use tokio_postgres::error::SqlState;
 
+use crate::float::float;
 use crate::postgres_pool::{Asking, PostgresError, Server};
 use crate::probe::{Probe, Seen};
 
@@ -47,7 +48,7 @@ async fn activity(asking: Asking) -> Result<(i64, i64, String), PostgresError> {
 fn judge(used: i64, most: i64, version: &str) -> Seen {
     let version = version.split(' ').next().unwrap_or(version);
     let told = format!("PostgreSQL {version} answers, {used} of {most} connections used");
-    let (used, most) = (used as f64, most as f64);
+    let (used, most) = (float(used), float(most));
     let status = if used >= most * NEARLY_ALL { Status::Warn } else { Status::Pass };
     let samples = [("steady_postgres_connections", used), ("steady_postgres_connections_max", most)];
     let samples = samples.map(|(metric, value)| Sample {

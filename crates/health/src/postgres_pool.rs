@@ -24,7 +24,7 @@ const RECYCLE: Duration = Duration::from_secs(3600);
 const ACQUIRE: Duration = Duration::from_secs(30);
 /// A server that accepts and then says nothing keeps an attempt this long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// By statement and not by start-up options, which poolers like PgBouncer refuse.
+/// By statement and not by start-up options, which poolers like `PgBouncer` refuse.
 const HARDENING: &str = "SET statement_timeout = '30s'; \
      SET idle_in_transaction_session_timeout = '60s'; \
      SET default_transaction_read_only = on";

@@ -13,6 +13,7 @@ use steady_model::words;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::float::float;
 use crate::probe::{Probe, Seen, one_line};
 use crate::sqlite_reader::{self, SqliteError};
 use crate::threads;
@@ -151,9 +152,9 @@ fn judge(look: Look, tables: u64, last_wal: Option<u64>, max_wal: u64) -> Seen {
     let samples = samples.map(|(metric, n)| Sample {
         metric: metric.to_owned(),
         labels: std::collections::BTreeMap::new(),
-        value: n as f64,
+        value: float(n),
     });
-    Seen { samples: samples.into(), ..seen }.measuring((look.bytes + look.wal.unwrap_or(0)) as f64, "bytes")
+    Seen { samples: samples.into(), ..seen }.measuring(float(look.bytes + look.wal.unwrap_or(0)), "bytes")
 }
 
 impl Deep {

@@ -74,8 +74,10 @@ impl Milestone {
 
     /// One line, without its end.
     pub fn line(&self) -> String {
-        let rest: String =
-            self.fields.iter().map(|(name, value)| format!(",{}:{value}", json!(name))).collect();
-        format!("{{\"event\":{},\"at\":{}{rest}}}", json!(self.event), json!(self.at))
+        let head = [("event", json!(self.event)), ("at", json!(self.at))];
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let fields: Vec<String> =
+            head.into_iter().chain(fields).map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        format!("{{{}}}", fields.join(","))
     }
 }

@@ -45,7 +45,7 @@ pub async fn readyz(State(surface): State<Surface>) -> Response {
     surface.pages.answer(Kind::Ready)
 }
 
-/// All figures, as Prometheus text or, when asked for, as OpenMetrics.
+/// All figures, as Prometheus text or, when asked for, as `OpenMetrics`.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn metrics(State(surface): State<Surface>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
