@@ -17,6 +17,7 @@
 
 pub mod browser;
 pub mod desktop;
+mod faketime;
 mod stack;
 
 pub use stack::{LIMIT, Stack, alive, bin, kill9};

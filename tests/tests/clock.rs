@@ -3,21 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use steady_e2e::{Stack, bin, kill9};
+use steady_e2e::{Stack, kill9};
 use steady_model::check::Status;
 use steady_model::snapshot::{ServiceStatus, Snapshot};
-
-/// Debian's libfaketime, which shows a process another wall clock and leaves the monotonic one alone.
-fn faketime() -> PathBuf {
-    let libraries = fs::read_dir("/usr/lib").unwrap().filter_map(|dir| {
-        let library = dir.ok()?.path().join("faketime/libfaketimeMT.so.1");
-        library.is_file().then_some(library)
-    });
-    libraries.into_iter().next().unwrap_or_else(|| panic!("`make setup` installs faketime"))
-}
 
 fn set_clock(file: &Path, offset: &str) {
     fs::write(file, offset).unwrap();
@@ -31,20 +21,7 @@ fn ready(s: &Snapshot) -> Option<u32> {
 async fn clock_jumps_of_a_day_restart_nothing_and_delay_no_restart() {
     let stack =
         Stack::with("[service.sleeper]\ncommand = [\"sh\", \"-c\", \"echo begun; exec sleep 1000\"]\n");
-    let clock = stack.path("clock");
-    set_clock(&clock, "+0");
-    let mut agent = Command::new(bin("steady"))
-        .arg("--home")
-        .arg(stack.home())
-        .args(["agent", "--config"])
-        .arg(stack.path("steady.toml"))
-        .env("LD_PRELOAD", faketime())
-        .env("FAKETIME_TIMESTAMP_FILE", &clock)
-        .envs([("FAKETIME_NO_CACHE", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")])
-        .stdin(Stdio::null())
-        .stderr(fs::File::create(stack.path("agent.log")).unwrap())
-        .spawn()
-        .unwrap();
+    let (mut agent, clock) = stack.agent_with_clock();
     let mut pid = ready(&stack.until("it runs", |s| ready(s).is_some()).await);
     let mut restarts = 0;
     for jump in ["+1d", "-1d", "+0"] {

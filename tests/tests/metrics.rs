@@ -7,6 +7,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -112,7 +113,18 @@ fn the_shipped_alerts_fire_when_they_should_and_only_then() {
 
 #[tokio::test]
 async fn prometheus_reads_both_formats_and_answers_what_the_agent_knows() {
-    let stack = Stack::green().await;
+    let stack = Stack::prepare();
+    let plugin = stack.path("plugin");
+    std::fs::write(&plugin, "#!/bin/sh\necho 'OK - as it should be | depth=3;100;200'\n").unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let toml = stack.path("steady.toml");
+    let check = "\n[check.plugin]\nkind = \"command\"\ncommand = [\"./plugin\"]\ninterval = \"1s\"\n";
+    std::fs::write(&toml, std::fs::read_to_string(&toml).unwrap() + check).unwrap();
+    stack.up();
+    stack
+        .until("brain is ready", |s| s.services[0].status == Status::Pass && s.services[0].pid.is_some())
+        .await;
+    stack.steady_json(&["run", "daily-sync"]);
     stack.until("a restore point", |s| s.backup.points.iter().any(|p| p.verified.is_some())).await;
     let (kind, text) = scrape(&stack, "*/*").await;
     assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
@@ -134,6 +146,9 @@ async fn prometheus_reads_both_formats_and_answers_what_the_agent_knows() {
         .await;
     prometheus.until("time() - steady_backup_last_verified_timestamp_seconds < 120", |f| f.len() == 1).await;
     prometheus.until("steady_check_measured{unit=\"bytes\"} > 0", |found| !found.is_empty()).await;
+
+    let measured = prometheus.until("steady_check_perfdata", |found| !found.is_empty()).await;
+    assert_eq!(measured[0]["value"][1], "3", "{measured:?}");
 
     // A failing probe is a value, not an error page.
     std::fs::rename(stack.path("vault"), stack.path("vault-away")).unwrap();

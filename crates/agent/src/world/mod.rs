@@ -1,5 +1,7 @@
 //! The one place where what is known lives. Fed by events, read as snapshots; knows no clock and no I/O.
 
+#[cfg(test)]
+mod causes;
 mod checks;
 mod judge;
 #[cfg(test)]

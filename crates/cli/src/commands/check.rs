@@ -83,7 +83,9 @@ pub async fn validate(
     } else {
         // Where the file really lies: links of the home lead to it.
         let file = file.canonicalize().unwrap_or(file);
-        trials.iter().for_each(|trial| style::say(&tried(&file, trial)));
+        for trial in &trials {
+            style::say(&tried(&file, trial));
+        }
     }
     let refused = trials.iter().any(|t| t.trial == Trial::Refused);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
