@@ -1,5 +1,11 @@
 //! What Prometheus makes of `/metrics`, and what its rules make of that.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "Prometheus does not tell when it has scraped: it is asked until a limit"
@@ -90,9 +96,11 @@ impl Prometheus {
             if holds(&found) {
                 return found;
             }
-            if begun.elapsed() > LIMIT {
-                panic!("{query}: {answer:?}; targets: {:?}", self.get("targets").await);
-            }
+            assert!(
+                begun.elapsed() <= LIMIT,
+                "{query}: {answer:?}; targets: {:?}",
+                self.get("targets").await
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

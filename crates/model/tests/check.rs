@@ -134,19 +134,19 @@ proptest! {
 fn trouble_while_warming_up_is_unknown_and_a_fact_is_not() {
     let (begun, warm_up) = (AwakeInstant::since_boot(Duration::from_secs(100)), Duration::from_secs(30));
     let judged = |status, fact, second| while_warming(seen(status, fact, second), begun, warm_up);
-    assert_eq!(judged(Status::Fail, false, 110).status, Status::Unknown);
-    assert_eq!(judged(Status::Fail, false, 110).evidence, "look 110; it may take 20 s more to warm up");
-    assert_eq!(judged(Status::Warn, false, 129).status, Status::Unknown);
-    assert_eq!(judged(Status::Fail, true, 110).status, Status::Fail);
-    assert_eq!(judged(Status::Pass, false, 110).status, Status::Pass);
-    assert_eq!(judged(Status::Fail, false, 130).status, Status::Fail);
+    assert_eq!(judged(Fail, false, 110).status, Unknown);
+    assert_eq!(judged(Fail, false, 110).evidence, "look 110; it may take 20 s more to warm up");
+    assert_eq!(judged(Warn, false, 129).status, Unknown);
+    assert_eq!(judged(Fail, true, 110).status, Fail);
+    assert_eq!(judged(Pass, false, 110).status, Pass);
+    assert_eq!(judged(Fail, false, 130).status, Fail);
 }
 
 #[test]
 fn what_was_seen_is_not_believed_for_ever() {
     let probe = |interval| Probe { interval: Duration::from_secs(interval), timeout: Duration::from_secs(3) };
     let second = |s| Some(AwakeInstant::since_boot(Duration::from_secs(s)));
-    let state = fold(&[(Status::Pass, false)], Thresholds::default()).remove(0);
+    let state = fold(&[(Pass, false)], Thresholds::default()).remove(0);
     assert_eq!(state.expires(probe(30), None), second(123));
     assert_eq!(state.expires(probe(1), None), second(60), "a busy moment of the agent is no reason for grey");
     assert_eq!(state.expires(probe(30), second(1000)), second(1123), "nobody could look before");
@@ -158,23 +158,23 @@ fn while_things_settle_a_look_may_improve_a_status_but_not_worsen_it() {
     let woke = AwakeInstant::since_boot(Duration::from_secs(100));
     let settle = Settle::default().woke(woke, Duration::from_secs(30));
     let admits = |was, status, fact, second| settle.admits(was, &seen(status, fact, second));
-    assert!(!admits(Status::Pass, Status::Fail, false, 110));
-    assert!(!admits(Status::Unknown, Status::Fail, false, 110), "nor is a first answer news yet");
-    assert!(admits(Status::Pass, Status::Fail, true, 110), "a fact");
-    assert!(admits(Status::Fail, Status::Pass, false, 110));
-    assert!(admits(Status::Pass, Status::Fail, false, 130));
-    let slow = Observation { took: Duration::from_secs(5), ..seen(Status::Fail, false, 133) };
-    assert!(!settle.admits(Status::Pass, &slow), "it began before");
+    assert!(!admits(Pass, Fail, false, 110));
+    assert!(!admits(Unknown, Fail, false, 110), "nor is a first answer news yet");
+    assert!(admits(Pass, Fail, true, 110), "a fact");
+    assert!(admits(Fail, Pass, false, 110));
+    assert!(admits(Pass, Fail, false, 130));
+    let slow = Observation { took: Duration::from_secs(5), ..seen(Fail, false, 133) };
+    assert!(!settle.admits(Pass, &slow), "it began before");
     assert_eq!(settle.left(woke), Some(Duration::from_secs(30)));
     assert_eq!(settle.left(woke.after(Duration::from_secs(30))), None);
-    assert!(Settle::default().admits(Status::Pass, &seen(Status::Fail, false, 110)));
+    assert!(Settle::default().admits(Pass, &seen(Fail, false, 110)));
 }
 
 #[test]
 fn a_run_of_failures_is_not_counted_across_a_sleep() {
-    let two = [(Status::Pass, false), (Status::Fail, false), (Status::Fail, false)];
+    let two = [(Pass, false), (Fail, false), (Fail, false)];
     let mut state = fold(&two, Thresholds { worsen: 3, improve: 2 }).remove(2);
     state.woke();
-    let after = observe(&state, seen(Status::Fail, false, 3), Thresholds { worsen: 3, improve: 2 });
-    assert_eq!(after.status, Status::Pass);
+    let after = observe(&state, seen(Fail, false, 3), Thresholds { worsen: 3, improve: 2 });
+    assert_eq!(after.status, Pass);
 }

@@ -238,7 +238,7 @@ fn lateness_adds_up_over_sleeps_and_is_not_forgiven_by_them() {
 
 #[test]
 fn a_clock_that_is_set_shows_no_failure_and_repeats_no_slot() {
-    for by in [-(26 * HOUR as i64), -600, 600, 26 * HOUR as i64] {
+    for by in [-(26 * HOUR.cast_signed()), -600, 600, 26 * HOUR.cast_signed()] {
         let mut m = Machine::nightly("2026-02-24T19:30:00Z");
         m.awake(HOUR);
         assert_eq!(m.outcomes(), ["succeeded"]);
