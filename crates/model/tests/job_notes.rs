@@ -22,7 +22,8 @@ fn run(n: i64, took: i64, line: &str) -> RunRecord {
 }
 
 fn lasting(seconds: &[i64]) -> Vec<String> {
-    let runs: Vec<RunRecord> = seconds.iter().enumerate().map(|(n, took)| run(n.cast_signed() as i64, *took, "")).collect();
+    let runs: Vec<RunRecord> =
+        seconds.iter().enumerate().map(|(n, took)| run(n.cast_signed() as i64, *took, "")).collect();
     notes(&runs)
 }
 
@@ -45,7 +46,9 @@ fn saying(summaries: &[&str]) -> Vec<String> {
     let runs: Vec<RunRecord> = summaries
         .iter()
         .enumerate()
-        .map(|(n, s)| run(n.cast_signed() as i64, 60, &format!(r#"{{"event":"extraction_complete","summary":"{s}"}}"#)))
+        .map(|(n, s)| {
+            run(n.cast_signed() as i64, 60, &format!(r#"{{"event":"extraction_complete","summary":"{s}"}}"#))
+        })
         .collect();
     notes(&runs)
 }

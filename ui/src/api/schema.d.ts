@@ -406,7 +406,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All figures, as Prometheus text or, when asked for, as OpenMetrics. */
+        /** All figures, as Prometheus text or, when asked for, as `OpenMetrics`. */
         get: operations["metrics"];
         put?: never;
         post?: never;
