@@ -340,3 +340,20 @@ fn a_wake_starts_a_run_where_that_is_asked_for_and_a_nap_does_not() {
     m.awake(HOUR);
     assert_eq!(m.runs.len(), 1);
 }
+
+#[test]
+fn data_that_were_taken_back_are_told_although_their_slot_was_served_and_the_agent_just_started() {
+    let mut m = Machine::nightly("2026-02-23T06:00:00Z");
+    m.awake(24 * HOUR);
+    assert_eq!(m.outcomes(), ["succeeded"]);
+    let synced = m.runs[0].ended;
+    // A restart of the agent: it knows nothing of the time before.
+    m.log = AwakeLog::default();
+    m.log.note(m.now);
+    assert_eq!(m.judged().status, Pass);
+    let told = ", older than the run that ended at 21:00";
+    m.succeeded(WallTime(synced.0.checked_sub(SignedDuration::from_hours(24)).unwrap()));
+    assert_eq!((m.judged().status, m.judged().phrase), (Warn, format!("synced 34 h ago{told}")));
+    m.succeeded(WallTime(synced.0.checked_sub(SignedDuration::from_hours(72)).unwrap()));
+    assert_eq!((m.judged().status, m.judged().phrase), (Fail, format!("synced 3 d ago{told}")));
+}

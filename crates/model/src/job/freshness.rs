@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::schedule::{Grid, Slots, counts_for};
+use super::schedule::{Grid, counts_for};
 use super::{AwakeLog, Outcome, RunRecord};
 use crate::check::Status;
 use crate::config::Job;
@@ -160,7 +160,9 @@ impl Age {
     fn of(job: &Job, seen: &Seen<'_>, runs: &[&RunRecord], success: Success, now: Now) -> Self {
         let by_slots = job.schedule.as_ref().and_then(|s| s.slots.as_ref()).map(|slots| {
             let anchor = runs.last().map_or(success.at, |r| counts_for(r));
-            Self::by_slots(job, slots, anchor, seen, success, now)
+            let grid = Grid { slots, anchor: Some(anchor), zone: seen.zone };
+            Self::taken_back(&grid, runs, success, now)
+                .unwrap_or_else(|| Self::by_slots(job, &grid, seen, success, now))
         });
         let limit = job.stale_after.or(by_slots.is_none().then_some(STALE_AFTER));
         let stale = limit.map(|limit| Self::by_limit(now.wall.since(success.at).unwrap_or_default(), limit));
@@ -182,16 +184,21 @@ impl Age {
         Self { status, phrase: phrase.to_owned() }
     }
 
+    /// Data that are older than a whole run on record, as after a restore. The schedule holds that slot for served:
+    /// nothing catches up, and no absence excuses. Red when two slots or more lie between.
+    fn taken_back(grid: &Grid<'_>, runs: &[&RunRecord], success: Success, now: Now) -> Option<Self> {
+        let newer =
+            |r: &&&RunRecord| r.is_whole() && success.at < r.started && apart(r, success.at).is_none();
+        let run = runs.iter().filter(newer).max_by_key(|r| r.ended)?;
+        let open = |slot: &WallTime| success.serves < grid.serves_from(*slot);
+        let due = grid.newest(now.wall).filter(open)?;
+        let before = grid.before(due).filter(open);
+        let phrase = format!(", older than the run that ended at {}", clock(run.ended, now.wall, grid.zone));
+        Some(Self { status: if before.is_some() { Status::Fail } else { Status::Warn }, phrase })
+    }
+
     /// Amber when a run is `late_after` late, red when two are; slots that one sleep took are one.
-    fn by_slots(
-        job: &Job,
-        slots: &Slots,
-        anchor: WallTime,
-        seen: &Seen<'_>,
-        success: Success,
-        now: Now,
-    ) -> Self {
-        let grid = Grid { slots, anchor: Some(anchor), zone: seen.zone };
+    fn by_slots(job: &Job, grid: &Grid<'_>, seen: &Seen<'_>, success: Success, now: Now) -> Self {
         let open = |slot: &WallTime| success.serves < grid.serves_from(*slot);
         let open_at =
             |awake: Duration| seen.awake.back(awake, now).and_then(|at| grid.newest(at)).filter(open);

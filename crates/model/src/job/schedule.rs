@@ -114,9 +114,14 @@ impl Grid<'_> {
         }
     }
 
+    /// The slot before `slot`.
+    pub fn before(&self, slot: WallTime) -> Option<WallTime> {
+        self.newest(WallTime(slot.0.checked_sub(SignedDuration::from_secs(1)).ok()?))
+    }
+
     /// From the slot before `slot` to it.
     pub fn gap(&self, slot: WallTime) -> Option<Duration> {
-        slot.since(self.newest(WallTime(slot.0.checked_sub(SignedDuration::from_secs(1)).ok()?))?)
+        slot.since(self.before(slot)?)
     }
 
     /// The earliest start of a run that serves `slot`.
