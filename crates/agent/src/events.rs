@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::milestones;
 use crate::operations::BackupEvent;
 use crate::owners::Owners;
-use crate::world::World;
+use crate::world::{Haste, World};
 
 /// Events of one kind that may wait for the World; beyond it the owners wait.
 const BACKLOG: usize = 256;
@@ -74,30 +74,36 @@ pub fn channels() -> (Ears, Events) {
 
 impl Events {
     /// Waits for the next event, then takes in all that have come with it.
-    pub async fn apply_next(&mut self, world: &mut World, owners: &mut Owners) {
+    pub async fn apply_next(&mut self, world: &mut World, owners: &mut Owners) -> Haste {
+        let mut haste = Haste::Now;
         tokio::select! {
             Some(event) = self.services.recv() => owners.service_told(world, event),
-            Some(event) = self.checks.recv() => owners.check_told(world, event),
+            Some(event) = self.checks.recv() => haste = owners.check_told(world, event),
             Some(event) = self.jobs.recv() => apply_job(world, event),
             Some(event) = self.backups.recv() => apply_backup(world, event),
             Some(notice) = self.notices.recv() => owners.noticed(world, notice),
             else => std::future::pending().await,
         }
+        while let Ok(event) = self.checks.try_recv() {
+            haste = haste.max(owners.check_told(world, event));
+        }
         while let Ok(event) = self.services.try_recv() {
             owners.service_told(world, event);
-        }
-        while let Ok(event) = self.checks.try_recv() {
-            owners.check_told(world, event);
+            haste = Haste::Now;
         }
         while let Ok(event) = self.jobs.try_recv() {
             apply_job(world, event);
+            haste = Haste::Now;
         }
         while let Ok(event) = self.backups.try_recv() {
             apply_backup(world, event);
+            haste = Haste::Now;
         }
         while let Ok(notice) = self.notices.try_recv() {
             owners.noticed(world, notice);
+            haste = Haste::Now;
         }
+        haste
     }
 }
 

@@ -50,13 +50,13 @@ impl Waiting {
         waiters.push(waiter);
     }
 
-    pub fn told(&self, event: &CheckEvent) {
+    /// Whether somebody waited for it.
+    pub fn told(&self, event: &CheckEvent) -> bool {
         let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let end = event.observation.at.awake;
         let answers = |w: &mut Waiter| w.check == event.name && end.since(w.asked) >= event.observation.took;
-        for waiter in waiters.extract_if(.., answers) {
-            let _ = waiter.reply.send(event.observation.clone());
-        }
+        let answered = waiters.extract_if(.., answers);
+        answered.map(|waiter| waiter.reply.send(event.observation.clone())).count() > 0
     }
 }
 

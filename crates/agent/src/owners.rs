@@ -28,7 +28,7 @@ use crate::power;
 use crate::registry::Registry;
 use crate::service_control::ServiceControl;
 use crate::stack::Stack;
-use crate::world::World;
+use crate::world::{Haste, World};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -154,8 +154,8 @@ impl Owners {
         }
     }
 
-    pub fn check_told(&mut self, world: &mut World, event: CheckEvent) {
-        self.waiting.told(&event);
+    pub fn check_told(&mut self, world: &mut World, event: CheckEvent) -> Haste {
+        let awaited = self.waiting.told(&event);
         let config = self.config.borrow().clone();
         let verdicts = self.liveness.observed(
             &config,
@@ -164,13 +164,14 @@ impl Owners {
             |service| world.life(service),
             |service| world.is_busy(service),
         );
-        world.check_observed(&event.name, event.observation);
+        let haste = world.check_observed(&event.name, event.observation);
         for verdict in verdicts {
             let Some(handle) = self.services.get(&verdict.service) else { continue };
             if let Err(e) = handle.liveness_failed(verdict.reason) {
                 tracing::warn!("{e}");
             }
         }
+        if awaited { Haste::Now } else { haste }
     }
 
     pub fn noticed(&mut self, world: &mut World, notice: Notice) {

@@ -20,7 +20,7 @@ use crate::looks::Looks;
 use crate::owners::{Owners, StartError};
 use crate::reload;
 use crate::token::{self, TokenError};
-use crate::world::World;
+use crate::world::{Haste, World};
 
 /// What the agent is started with.
 #[derive(Debug, Clone)]
@@ -163,10 +163,13 @@ struct Loop {
 
 impl Loop {
     async fn run(mut self) {
+        let mut again = self.publish();
         let stop_services = loop {
-            let again = self.publish();
             tokio::select! {
-                () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
+                haste = self.events.apply_next(&mut self.world, &mut self.owners) => if haste == Haste::Soon {
+                    again = again.min(Due::after(Haste::SOON));
+                    continue;
+                },
                 () = pause(again.left()) => self.world.loop_woke(again.late()),
                 request = self.asked.recv() => match request {
                     Some(request) => break request.stop_services,
@@ -175,6 +178,7 @@ impl Loop {
                 Some(request) = self.reloads.recv() => self.reload(request).await,
                 () = self.signals.ended() => break true,
             }
+            again = self.publish();
         };
         tracing::info!(stop_services, "ending");
         self.end(stop_services).await;
@@ -215,7 +219,7 @@ impl Loop {
         loop {
             let again = self.publish();
             tokio::select! {
-                () = self.events.apply_next(&mut self.world, &mut self.owners) => {}
+                _ = self.events.apply_next(&mut self.world, &mut self.owners) => {}
                 () = pause(again.left()) => {}
                 _ = &mut stopping => return,
                 () = self.signals.ended() => {
@@ -228,10 +232,14 @@ impl Loop {
 }
 
 /// When the snapshot changes by time alone.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due(AwakeInstant);
 
 impl Due {
+    fn after(span: std::time::Duration) -> Self {
+        Self(steady_clock::now().awake.after(span))
+    }
+
     fn left(self) -> std::time::Duration {
         self.0.since(steady_clock::now().awake)
     }

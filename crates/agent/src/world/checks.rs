@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use steady_model::backup::{self, Space};
 use steady_model::check::{self, CheckState, Observation, Severity, Status, Thresholds};
 use steady_model::config::{Check, CheckKind, Config, Free, Probe};
@@ -13,21 +14,23 @@ use steady_model::time::Now;
 use steady_model::usage::Usage;
 use steady_model::verdict::{self, CheckFact, Reason, Subject};
 
-use super::{World, ready_since, view};
+use super::{Haste, Watched, World, ready_since, view};
 
 /// The row that says whether the next backup has room.
 const BACKUP_SPACE: &str = "backup-space";
 /// A sample that comes this much early is in time.
 const EARLY: Duration = Duration::from_secs(1);
 
+/// All checks, of which nothing is known yet.
+pub(super) fn watched(config: &Config) -> IndexMap<String, Watched> {
+    let all = config.checks.iter().cloned().chain(own(config));
+    all.map(|spec| (spec.name.clone(), Watched { spec, state: CheckState::default() })).collect()
+}
+
 /// Checks that nobody has to configure.
-pub(super) fn own(config: &Config) -> Vec<Check> {
-    let Some(backup) =
-        config.backup.as_ref().filter(|_| config.checks.iter().all(|c| c.name != BACKUP_SPACE))
-    else {
-        return Vec::new();
-    };
-    vec![Check {
+fn own(config: &Config) -> Option<Check> {
+    let backup = config.backup.as_ref().filter(|_| config.checks.iter().all(|c| c.name != BACKUP_SPACE))?;
+    Some(Check {
         name: BACKUP_SPACE.to_owned(),
         probe: Probe { interval: Duration::from_secs(60), timeout: Duration::from_secs(10) },
         kind: CheckKind::Disk {
@@ -40,31 +43,30 @@ pub(super) fn own(config: &Config) -> Vec<Check> {
         service: None,
         depends_on: Vec::new(),
         warm_up: Duration::ZERO,
-    }]
+    })
 }
 
 impl World {
     /// A look that began before its service was ready says nothing about it, nor does one while things settle.
-    pub fn check_observed(&mut self, name: &str, seen: Observation) {
-        let Some(spec) = self.config.checks.iter().chain(&self.own_checks).find(|c| c.name == name) else {
-            return;
-        };
+    pub fn check_observed(&mut self, name: &str, seen: Observation) -> Haste {
+        let Some(Watched { spec, state }) = self.checks.get_mut(name) else { return Haste::Soon };
         let mut begun = self.begun;
         if let Some(life) = spec.service.as_ref().and_then(|s| self.services.get(s)) {
-            let Some(ready) = ready_since(life) else { return };
+            let Some(ready) = ready_since(life) else { return Haste::Soon };
             if seen.at.awake.since(ready.awake) < seen.took {
-                return;
+                return Haste::Soon;
             }
             begun = Some(ready.awake);
         }
-        let Some(state) = self.checks.get_mut(name) else { return };
         let seen = match begun {
             Some(begun) => check::while_warming(seen, begun, spec.warm_up),
             None => seen,
         };
-        if self.settle.admits(state.status, &seen) {
+        let before = state.status;
+        if self.settle.admits(before, &seen) {
             *state = check::observe(state, seen, spec.thresholds);
         }
+        if state.status == before { Haste::Soon } else { Haste::Now }
     }
 
     pub fn usage_sampled(&mut self, usage: BTreeMap<String, Usage>, now: Now) {
@@ -74,7 +76,7 @@ impl World {
                 continue;
             };
             let Some(usage) = usage.get(service) else { continue };
-            let last = self.checks.get(&check.name).and_then(|state| state.last.as_ref());
+            let last = self.checks.get(&check.name).and_then(|known| known.state.last.as_ref());
             // Figures come oftener while somebody looks; that is no reason to judge sooner.
             if last.is_none_or(|last| now.awake.since(last.at.awake) + EARLY >= check.probe.interval) {
                 self.check_observed(&check.name, usage.judge(*memory, *cpu, now));
@@ -110,7 +112,7 @@ impl World {
     /// The machine woke: nothing gets worse until all has been looked at again.
     pub fn woke(&mut self, now: Now, settle: Duration) {
         self.settle = self.settle.woke(now.awake, settle);
-        self.checks.values_mut().for_each(CheckState::woke);
+        self.checks.values_mut().for_each(|known| known.state.woke());
     }
 
     /// `Some` is why the history is not written.
@@ -127,13 +129,8 @@ impl World {
         reasons: &mut Vec<Reason>,
         next: &mut Duration,
     ) -> Vec<CheckView> {
-        let known: Vec<(&Check, CheckView)> = self
-            .config
-            .checks
-            .iter()
-            .chain(&self.own_checks)
-            .filter_map(|spec| Some((spec, self.view(spec, self.checks.get(&spec.name)?, now, next))))
-            .collect();
+        let known: Vec<(&Check, CheckView)> =
+            self.checks.values().map(|known| (&known.spec, self.view(known, now, next))).collect();
         let nodes: Vec<Node<'_>> = known
             .iter()
             .map(|(spec, view)| Node {
@@ -154,7 +151,8 @@ impl World {
         views
     }
 
-    fn view(&self, spec: &Check, state: &CheckState, now: Now, next: &mut Duration) -> CheckView {
+    fn view(&self, known: &Watched, now: Now, next: &mut Duration) -> CheckView {
+        let Watched { spec, state } = known;
         let mut told = view::check(spec, state);
         let (Some(last), Some(expires)) = (&state.last, state.expires(spec.probe, self.settle.ends())) else {
             return told;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use steady_model::backup::{Operation, RestorePoint, RestoreRecord, Space};
 use steady_model::check::CheckState;
 use steady_model::config::{Check, Config};
@@ -68,13 +69,31 @@ pub struct BackupFacts {
     pub next: Option<WallTime>,
 }
 
+/// A check with what is known of it.
+struct Watched {
+    spec: Check,
+    state: CheckState,
+}
+
+/// How soon what came is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Haste {
+    /// With the next news, or within [`Haste::SOON`]: a newer look that is judged like the one before.
+    Soon,
+    Now,
+}
+
+impl Haste {
+    /// Thousands of looks a minute make a few snapshots a second.
+    pub const SOON: Duration = Duration::from_millis(250);
+}
+
 pub struct World {
     config: Arc<Config>,
     agent: AgentInfo,
     services: BTreeMap<String, Lifecycle>,
-    checks: BTreeMap<String, CheckState>,
-    /// Those that nobody has to configure.
-    own_checks: Vec<Check>,
+    /// In the order of the configuration, then those that nobody has to configure.
+    checks: IndexMap<String, Watched>,
     settle: Settle,
     /// When it was first asked: the agent's start.
     begun: Option<AwakeInstant>,
@@ -100,16 +119,9 @@ pub struct World {
 
 impl World {
     pub fn new(config: Arc<Config>, agent: AgentInfo) -> Self {
-        let own_checks = checks::own(&config);
         Self {
             services: config.services.iter().map(|s| (s.name.clone(), Lifecycle::default())).collect(),
-            checks: config
-                .checks
-                .iter()
-                .chain(&own_checks)
-                .map(|c| (c.name.clone(), CheckState::default()))
-                .collect(),
-            own_checks,
+            checks: checks::watched(&config),
             settle: Settle::default(),
             begun: None,
             jobs: config.jobs.iter().map(|j| (j.name.clone(), JobFacts::default())).collect(),
@@ -131,23 +143,21 @@ impl World {
     /// What is known of what stays is kept; what changed is to be looked at anew.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         let mut services = std::mem::take(&mut self.services);
-        let mut checks = std::mem::take(&mut self.checks);
+        let mut checks = std::mem::replace(&mut self.checks, checks::watched(&config));
         let mut jobs = std::mem::take(&mut self.jobs);
-        let own_checks = checks::own(&config);
-        let kept = |check: &Check| self.config.checks.contains(check) || self.own_checks.contains(check);
         for service in &config.services {
             self.services.insert(service.name.clone(), services.remove(&service.name).unwrap_or_default());
         }
-        for check in config.checks.iter().chain(&own_checks) {
-            let known = checks.remove(&check.name).filter(|_| kept(check));
-            self.checks.insert(check.name.clone(), known.unwrap_or_default());
+        for (name, check) in &mut self.checks {
+            if let Some(known) = checks.swap_remove(name).filter(|known| known.spec == check.spec) {
+                *check = known;
+            }
         }
         for job in &config.jobs {
             self.jobs.insert(job.name.clone(), jobs.remove(&job.name).unwrap_or_default());
         }
         self.usage.retain(|name, _| self.services.contains_key(name));
         self.warnings.retain(|name, _| self.services.contains_key(name));
-        self.own_checks = own_checks;
         self.config = config;
     }
 
@@ -201,8 +211,8 @@ impl World {
         let became_ready = ready_since(&life).is_some() && ready_since(slot).is_none();
         *slot = life;
         if became_ready {
-            for check in self.config.checks.iter().filter(|c| c.service.as_deref() == Some(name)) {
-                self.checks.insert(check.name.clone(), CheckState::default());
+            for check in self.checks.values_mut().filter(|c| c.spec.service.as_deref() == Some(name)) {
+                check.state = CheckState::default();
             }
         }
         became_ready
@@ -328,6 +338,21 @@ mod tests {
         assert_eq!(world.snapshot(at(11)).0.checks[0].status, Status::Unknown);
         world.check_observed("health", saw(Status::Pass, 12, 1));
         assert_eq!(world.snapshot(at(12)).0.checks[0].status, Status::Pass);
+    }
+
+    #[test]
+    fn only_news_of_a_check_is_told_at_once() {
+        let mut world = world();
+        world.service_changed("brain", ready(1));
+        assert_eq!(world.check_observed("health", saw(Status::Pass, 2, 0)), Haste::Now);
+        assert_eq!(world.check_observed("health", saw(Status::Pass, 3, 0)), Haste::Soon);
+        assert_eq!(
+            world.check_observed("health", saw(Status::Fail, 4, 0)),
+            Haste::Soon,
+            "the first of three"
+        );
+        world.check_observed("health", saw(Status::Fail, 5, 0));
+        assert_eq!(world.check_observed("health", saw(Status::Fail, 6, 0)), Haste::Now);
     }
 
     #[test]
