@@ -86,6 +86,38 @@ fn mistakes_are_told_with_file_line_range_and_the_nearest_name() {
 }
 
 #[test]
+fn a_check_that_would_pass_or_fail_whatever_happens_is_refused_with_its_line() {
+    let cases = [
+        "kind = \"process\"\nprocess = \"\"",
+        "kind = \"process\"\nprocess = \"  \"",
+        "kind = \"port\"\nport = 80\nprocess = \"\"",
+        "kind = \"path\"\npath = \"\"",
+        "kind = \"sqlite\"\npath = \" \"",
+        "kind = \"marker\"\nmax_age = \"1h\"\npath = \"\"",
+        "kind = \"log\"\npath = \"x\"\npattern = \"\"",
+        "kind = \"command\"\ncommand = [\"\", \"x\"]",
+        "kind = \"http\"\nurl = \"http://x\"\nstatus = []",
+        "kind = \"http\"\nurl = \"http://x\"\nstatus = [20]",
+        "kind = \"count\"\npath = \"x\"\nquery = \"\"",
+        "kind = \"count\"\npath = \"\"\nquery = \"q\"",
+        "kind = \"equality\"\nleft = { path = \"x\", query = \"\" }\nright = { path = \"x\", query = \"q\" }",
+        "kind = \"disk\"\npath = \"x\"\nwarn_below = \"1 GB\"\nfail_below = \"2 GB\"",
+        "kind = \"disk\"\npath = \"x\"\nwarn_below = \"5 %\"\nfail_below = \"10 %\"",
+        "kind = \"outbox\"\nurl = \"postgres://a@b/c\"\ntable = \"\"",
+        "kind = \"ollama\"\nembed = true",
+        "kind = \"docker\"\nservices = [\"db\"]",
+        "kind = \"usage\"\nservice = \"brain\"",
+    ];
+    let said: Vec<String> = cases
+        .iter()
+        .map(|c| complaint(&format!("version = 1\n[service.brain]\ncommand = [\"x\"]\n[check.c]\n{c}\n")))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"));
+    // A smaller volume than the default warns at: the default is no mistake of the user's.
+    parse("version = 1\n[check.c]\nkind = \"disk\"\npath = \"x\"\nfail_below = \"8 GB\"\n").unwrap();
+}
+
+#[test]
 fn the_editor_schema_knows_every_key() {
     let schema = serde_json::to_value(config::json_schema()).unwrap();
     assert!(schema["$defs"]["Service"]["properties"]["stop_grace"].is_object());

@@ -216,7 +216,7 @@ impl Context<'_> {
 
     fn command(&mut self, key: &str, typed: &Spanned<Vec<String>>) -> Result<Vec<String>, ConfigError> {
         let mut command = typed.get_ref().clone();
-        let Some(program) = command.first_mut() else {
+        let Some(program) = command.first_mut().filter(|program| !program.trim().is_empty()) else {
             return Err(self.bad(typed, format!("{key} is empty; it needs a program")));
         };
         if program.contains('/') {

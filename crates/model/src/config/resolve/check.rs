@@ -84,25 +84,22 @@ impl Context<'_> {
         Ok(match raw.kind.get_ref() {
             Kind::Http => CheckKind::Http {
                 url: self.url(&key("url"), self.needed(key, raw, "url", raw.url.as_ref())?)?,
-                status: raw.status.as_ref().map_or_else(|| vec![200], |s| s.get_ref().clone()),
+                status: self.statuses(&key("status"), raw.status.as_ref())?,
                 body: predicates(raw.body.as_ref()),
                 warn_body: predicates(raw.warn_body.as_ref()),
                 slow: self.slow(key, raw)?,
             },
             Kind::Tcp => CheckKind::Tcp { address: self.address(key, raw)?, slow: self.slow(key, raw)? },
             Kind::Process => CheckKind::Process {
-                pattern: self.needed(key, raw, "process", raw.process.as_ref())?.get_ref().clone(),
+                pattern: self
+                    .filled(&key("process"), self.needed(key, raw, "process", raw.process.as_ref())?)?,
             },
             Kind::Port => CheckKind::Port {
                 port: self.port(&key("port"), self.needed(key, raw, "port", raw.port.as_ref())?)?,
-                process: raw.process.as_ref().map(|p| p.get_ref().clone()),
+                process: self.filled_if(&key("process"), raw.process.as_ref())?,
             },
             Kind::Path => CheckKind::Path { path: self.checked_path(key, raw)? },
-            Kind::Disk => CheckKind::Disk {
-                path: self.checked_path(key, raw)?,
-                warn: self.free(&key("warn_below"), raw.warn_below.as_ref(), 5_000_000_000)?,
-                fail: self.free(&key("fail_below"), raw.fail_below.as_ref(), 1_000_000_000)?,
-            },
+            Kind::Disk => self.disk(key, raw)?,
             Kind::Marker => {
                 let max_age = self.needed(key, raw, "max_age", raw.max_age.as_ref())?;
                 let max_age = self.duration(&key("max_age"), Some(max_age), HOUR)?;
@@ -122,6 +119,12 @@ impl Context<'_> {
                     .pattern(&key("pattern"), self.needed(key, raw, "pattern", raw.pattern.as_ref())?)?,
                 window: self.duration(&key("window"), raw.window.as_ref(), 300 * SECOND)?,
             },
+            Kind::Usage if raw.memory_above.is_none() && raw.cpu_above.is_none() => {
+                let (memory, cpu) = (key("memory_above"), key("cpu_above"));
+                return Err(
+                    self.bad(&raw.kind, format!("{memory} or {cpu} is missing: it would judge nothing"))
+                );
+            }
             Kind::Usage => CheckKind::Usage {
                 memory: raw
                     .memory_above
@@ -149,7 +152,54 @@ impl Context<'_> {
         key: Key<'_>,
         raw: &raw::Check,
     ) -> Result<std::path::PathBuf, ConfigError> {
-        Ok(self.path(self.needed(key, raw, "path", raw.path.as_ref())?.get_ref()))
+        let typed = self.needed(key, raw, "path", raw.path.as_ref())?;
+        self.filled(&key("path"), typed)?;
+        Ok(self.path(typed.get_ref()))
+    }
+
+    /// An empty text is part of every other, and an empty path is the folder of steady.toml: a check for it would
+    /// pass whatever happens.
+    pub(super) fn filled(&self, key: &str, typed: &Spanned<String>) -> Result<String, ConfigError> {
+        match typed.get_ref() {
+            text if text.trim().is_empty() => Err(self.bad(typed, format!("{key} is empty"))),
+            text => Ok(text.clone()),
+        }
+    }
+
+    pub(super) fn filled_if(
+        &self,
+        key: &str,
+        typed: Option<&Spanned<String>>,
+    ) -> Result<Option<String>, ConfigError> {
+        typed.map(|typed| self.filled(key, typed)).transpose()
+    }
+
+    fn statuses(&self, key: &str, typed: Option<&Spanned<Vec<u16>>>) -> Result<Vec<u16>, ConfigError> {
+        let Some(typed) = typed else { return Ok(vec![200]) };
+        let codes = typed.get_ref();
+        if codes.is_empty() || codes.iter().any(|code| !(100..=599).contains(code)) {
+            let what = format!("{key} must be a list of codes from 100 to 599, such as [200, 204]");
+            return Err(self.bad(typed, what));
+        }
+        Ok(codes.clone())
+    }
+
+    fn disk(&self, key: Key<'_>, raw: &raw::Check) -> Result<CheckKind, ConfigError> {
+        let warn = self.free(&key("warn_below"), raw.warn_below.as_ref(), 5_000_000_000)?;
+        let fail = self.free(&key("fail_below"), raw.fail_below.as_ref(), 1_000_000_000)?;
+        let turned = match (&warn, &fail) {
+            (Free::Bytes(warn), Free::Bytes(fail)) => fail > warn,
+            (Free::Share(warn), Free::Share(fail)) => fail > warn,
+            _ => false,
+        };
+        // Only where both are typed: one alone may well pass the other's default.
+        match raw.fail_below.as_ref().filter(|_| turned && raw.warn_below.is_some()) {
+            Some(typed) => {
+                let (fail, warn) = (key("fail_below"), key("warn_below"));
+                Err(self.bad(typed, format!("{fail} is more than {warn}; it must be less")))
+            }
+            None => Ok(CheckKind::Disk { path: self.checked_path(key, raw)?, warn, fail }),
+        }
     }
 
     fn slow(&self, key: Key<'_>, raw: &raw::Check) -> Result<Option<Duration>, ConfigError> {
@@ -174,6 +224,7 @@ impl Context<'_> {
     }
 
     pub(super) fn pattern(&self, key: &str, typed: &Spanned<String>) -> Result<String, ConfigError> {
+        self.filled(key, typed)?;
         match regex::Regex::new(typed.get_ref()) {
             Ok(_) => Ok(typed.get_ref().clone()),
             Err(e) => Err(self.bad(typed, format!("{key} is no regular expression: {e}"))),

@@ -25,7 +25,8 @@ impl Context<'_> {
                 tolerance: raw.tolerance.as_ref().map_or(0, |t| *t.get_ref()),
             },
             Kind::Count => {
-                let query = self.needed(key, raw, "query", raw.query.as_ref())?.get_ref().clone();
+                let query = self.needed(key, raw, "query", raw.query.as_ref())?;
+                let query = self.filled(&key("query"), query)?;
                 let (path, url, password) = (raw.path.as_ref(), raw.url.as_ref(), raw.password.as_ref());
                 let database = self.database(key, &raw.kind, path, url, password)?;
                 let collapse = raw.collapse.as_ref().map(|c| self.share(&key("collapse"), c)).transpose()?;
@@ -34,7 +35,9 @@ impl Context<'_> {
             Kind::Postgres => CheckKind::Postgres { server: self.postgres(key, raw)? },
             Kind::Outbox => CheckKind::Outbox {
                 server: self.postgres(key, raw)?,
-                table: raw.table.as_ref().map_or_else(|| "outbox".to_owned(), |t| t.get_ref().clone()),
+                table: self
+                    .filled_if(&key("table"), raw.table.as_ref())?
+                    .unwrap_or_else(|| "outbox".to_owned()),
                 limits: OutboxLimits {
                     pending: raw.pending.as_ref().map_or(100, |p| *p.get_ref()),
                     oldest: self.duration(&key("oldest"), raw.oldest.as_ref(), 300 * SECOND)?,
@@ -53,20 +56,39 @@ impl Context<'_> {
                     .map(|a| self.duration(&key("max_age"), Some(a), HOUR))
                     .transpose()?,
             },
-            Kind::Ollama => CheckKind::Ollama {
-                url: match &raw.url {
-                    Some(url) => self.url(&key("url"), url)?,
-                    None => "http://127.0.0.1:11434".to_owned(),
-                },
-                model: raw.model.as_ref().map(|m| m.get_ref().clone()),
-                embed: raw.embed.as_ref().is_some_and(|e| *e.get_ref()),
-            },
+            Kind::Ollama => self.ollama(key, raw)?,
             // What is left of the kinds.
-            _ => CheckKind::Docker {
-                socket: raw.socket.as_ref().map(|s| self.path(s.get_ref())),
-                project: raw.project.as_ref().map(|p| p.get_ref().clone()),
-                services: raw.services.as_ref().map(|s| s.get_ref().clone()).unwrap_or_default(),
+            _ => self.docker(key, raw)?,
+        })
+    }
+
+    fn ollama(&self, key: Key<'_>, raw: &raw::Check) -> Result<CheckKind, ConfigError> {
+        let model = self.filled_if(&key("model"), raw.model.as_ref())?;
+        if let Some(typed) = raw.embed.as_ref().filter(|embed| *embed.get_ref() && model.is_none()) {
+            let what = format!("{} needs {}: which model should embed?", key("embed"), key("model"));
+            return Err(self.bad(typed, what));
+        }
+        Ok(CheckKind::Ollama {
+            url: match &raw.url {
+                Some(url) => self.url(&key("url"), url)?,
+                None => "http://127.0.0.1:11434".to_owned(),
             },
+            model,
+            embed: raw.embed.as_ref().is_some_and(|e| *e.get_ref()),
+        })
+    }
+
+    fn docker(&self, key: Key<'_>, raw: &raw::Check) -> Result<CheckKind, ConfigError> {
+        let project = self.filled_if(&key("project"), raw.project.as_ref())?;
+        if let Some(typed) = raw.services.as_ref().filter(|_| project.is_none()) {
+            let what =
+                format!("{} needs {}: the services of which project?", key("services"), key("project"));
+            return Err(self.bad(typed, what));
+        }
+        Ok(CheckKind::Docker {
+            socket: raw.socket.as_ref().map(|s| self.path(s.get_ref())),
+            project,
+            services: raw.services.as_ref().map(|s| s.get_ref().clone()).unwrap_or_default(),
         })
     }
 
@@ -116,7 +138,10 @@ impl Context<'_> {
         password: Option<&Spanned<String>>,
     ) -> Result<Database, ConfigError> {
         match (path, url) {
-            (Some(path), None) => Ok(Database::Sqlite(self.path(path.get_ref()))),
+            (Some(path), None) => {
+                self.filled(&key("path"), path)?;
+                Ok(Database::Sqlite(self.path(path.get_ref())))
+            }
             (None, Some(url)) => Ok(Database::Postgres(self.postgres_at(key, url, password)?)),
             _ => Err(self.bad(
                 at,
@@ -136,6 +161,6 @@ impl Context<'_> {
         let at = Spanned::new(typed.span(), Kind::Equality);
         let database =
             self.database(&key, &at, raw.path.as_ref(), raw.url.as_ref(), raw.password.as_ref())?;
-        Ok(Count { database, query: raw.query.get_ref().clone() })
+        Ok(Count { database, query: self.filled(&key("query"), &raw.query)? })
     }
 }
