@@ -1,6 +1,7 @@
 //! How the agent answers `/health` under load, what thousands of checks cost it, and how soon a marker is seen.
 
 use std::fs;
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
@@ -13,6 +14,10 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
+use steady_model::check::Status;
+use steady_model::project::metrics::{self, Format};
+use steady_model::project::{health, ready, tray};
+use steady_model::snapshot::Snapshot;
 
 use super::{Results, keep, milliseconds};
 use crate::clock::{Moment, pause, wait_until};
@@ -26,21 +31,34 @@ pub const PART: &str = "health";
 pub const RATE: u32 = 10_000;
 pub const CHECKS: u32 = 5000;
 pub const MARKERS: u32 = 100;
+pub const SERVICES: u32 = 100;
 const LOADED: Duration = Duration::from_secs(10);
 const UP: Duration = Duration::from_secs(30);
+const PROJECTED: usize = 200;
 const WATCHED: Duration = Duration::from_secs(40);
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     /// Milliseconds at `RATE`, the 99th of a hundred.
     pub p99: f64,
-    /// Answers a second, ours and `FastAPI`'s.
+    /// Answers a second.
     pub most: f64,
-    pub most_fastapi: Option<f64>,
+    pub fastapi: Option<FastApi>,
     /// Of one core, with `CHECKS` at 10 s.
     pub checks_share: f64,
     /// Milliseconds from a marker's rename to the snapshot at a client, the 99th of a hundred.
     pub marker_p99: f64,
+    /// Milliseconds for every page and view of one snapshot with `SERVICES`, the median.
+    pub projections: f64,
+}
+
+/// Answers a second of `FastAPI` on uvicorn.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FastApi {
+    /// With uvicorn's defaults, looking at what it tells.
+    pub looking: f64,
+    /// A constant, without a log of requests.
+    pub constant: f64,
 }
 
 pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
@@ -50,14 +68,16 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
     say(&format!("health: {CHECKS} checks take {:.2} % of a core", checks_share * 100.0));
     let marker_p99 = markers(workspace)?;
     say(&format!("health: a marker is seen within {marker_p99:.2} ms (p99)"));
+    let projections = projections(workspace)?;
+    say(&format!("health: all views of {SERVICES} services take {projections:.3} ms"));
     // The clients' own; whatever is started by `on_first` has the first.
     let mut last = CpuSet::new();
     last.set(machine.processors - 1);
     sched_setaffinity(None, &last).context("cannot keep to one processor")?;
     let (p99, most) = loaded(workspace)?;
     say(&format!("health: p99 {p99:.3} ms at {RATE}/s, at most {most:.0}/s"));
-    let most_fastapi = fastapi(workspace)?;
-    let rows = vec![Row { p99, most, most_fastapi, checks_share, marker_p99 }];
+    let fastapi = fastapi(workspace)?;
+    let rows = vec![Row { p99, most, fastapi, checks_share, marker_p99, projections }];
     keep(workspace, PART, &Results { machine, rows })
 }
 
@@ -78,8 +98,12 @@ impl Server {
         Self::start(command, address)
     }
 
-    fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    fn start(command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_logged(command, address, Stdio::null())
+    }
+
+    fn start_logged(mut command: Command, address: SocketAddr, log: Stdio) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
         let child = command.spawn().context("cannot start a server")?;
         let server = Self { child, address };
         let up = wait_until(UP, || load::run(address, "/health", Some(1), Duration::from_millis(1)).is_ok());
@@ -124,25 +148,33 @@ fn loaded(workspace: &Workspace) -> anyhow::Result<(f64, f64)> {
 }
 
 /// `None` when it is not installed.
-fn fastapi(workspace: &Workspace) -> anyhow::Result<Option<f64>> {
+fn fastapi(workspace: &Workspace) -> anyhow::Result<Option<FastApi>> {
     let program: PathBuf = workspace.peers.join("venv/bin/uvicorn");
     if !program.exists() {
         say("health: FastAPI is not installed");
         return Ok(None);
     }
-    let address = free_address()?;
-    let mut command = on_first(&program);
-    command
-        .arg("--app-dir")
-        .arg(workspace.root.join("bench"))
-        .args(["health_peer:app", "--no-access-log", "--log-level", "warning", "--port"])
-        .arg(address.port().to_string())
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    let server = Server::start(command, address)?;
-    load::run(server.address, "/health", None, Duration::from_secs(2))?;
-    let most = load::run(server.address, "/health", None, LOADED)?.per_second;
-    say(&format!("health: FastAPI at most {most:.0}/s"));
-    Ok(Some(most))
+    let dir = scratch()?;
+    fs::write(dir.path().join(".sync_completed"), "")?;
+    let rate = |path: &str, options: &[&str]| -> anyhow::Result<f64> {
+        let address = free_address()?;
+        let mut command = on_first(&program);
+        command
+            .arg("--app-dir")
+            .arg(workspace.root.join("bench"))
+            .args(["health_peer:app", "--port", &address.port().to_string()])
+            .args(options)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs([("VAULT", dir.path()), ("DATA", dir.path())]);
+        let log = fs::File::create(dir.path().join("log"))?;
+        let server = Server::start_logged(command, address, log.into())?;
+        load::run(server.address, path, None, Duration::from_secs(2))?;
+        Ok(load::run(server.address, path, None, LOADED)?.per_second)
+    };
+    let looking = rate("/health", &[])?;
+    let constant = rate("/known", &["--no-access-log"])?;
+    say(&format!("health: FastAPI at most {looking:.0}/s, a constant {constant:.0}/s"));
+    Ok(Some(FastApi { looking, constant }))
 }
 
 fn many_checks(workspace: &Workspace) -> anyhow::Result<f64> {
@@ -181,6 +213,38 @@ fn markers(workspace: &Workspace) -> anyhow::Result<f64> {
         pause(Duration::from_millis(50));
     }
     p99(took)
+}
+
+fn projections(workspace: &Workspace) -> anyhow::Result<f64> {
+    let dir = scratch()?;
+    let home = dir.path().join("home");
+    let one = |n| format!("[service.s{n}]\ncommand = ['sleep', 'infinity']\n");
+    let services: String = (0..SERVICES).map(one).collect::<Vec<_>>().concat();
+    let _agent = Server::agent(workspace, &home, &services)?;
+    let is_up = |s: &Snapshot| s.services.iter().all(|service| service.status == Status::Pass);
+    ensure!(wait_until(UP, || snapshot(&home).is_ok_and(|s| is_up(&s))), "the services do not come up");
+    let snapshot = snapshot(&home)?;
+    let mut took = Vec::new();
+    for _ in 0..PROJECTED {
+        let begun = Moment::now();
+        let pages =
+            (health::health(&snapshot), ready::ready(&snapshot), tray::tray(Some(&snapshot), snapshot.at));
+        let metrics = [Format::Prometheus, Format::OpenMetrics].map(|f| metrics::metrics(&snapshot, f));
+        let panel = serde_json::to_string(&snapshot)?;
+        took.push(milliseconds(Moment::now().since(begun)));
+        black_box((pages, metrics, panel));
+    }
+    took.sort_by(f64::total_cmp);
+    took.get(took.len() / 2).copied().context("nothing was measured")
+}
+
+fn snapshot(home: &Path) -> anyhow::Result<Snapshot> {
+    let mut stream = UnixStream::connect(home.join("agent.sock")).context("no socket")?;
+    stream.write_all(b"GET /api/v1/snapshot HTTP/1.1\r\nHost: steady\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    Ok(serde_json::from_str(body)?)
 }
 
 fn now_in_seconds() -> u64 {

@@ -154,25 +154,34 @@ pub fn health(text: &mut String, results: &Results<health_part::Row>) -> fmt::Re
     writeln!(
         text,
         "`GET /health` over 32 kept connections, the server and its clients with a processor each. At {} requests a \
-         second each counts from when it was due, not from when it could be sent. Beside it the same body from \
-         FastAPI on uvicorn (uvloop, httptools, one process, no access log), which there is a constant. Then {} \
-         `path` checks at an interval of 10 s; then {} markers of a job, from the rename of the file to the \
-         snapshot at a client of the event stream.\n",
+         second each counts from when it was due, not from when it could be sent. Beside it the endpoint of the first \
+         users in FastAPI on uvicorn (uvloop, httptools, one process) as they run it, which looks at a folder, the \
+         disk and a marker for each answer and logs it; then one that answers a constant and logs nothing. Then {} \
+         `path` checks at an interval of 10 s; {} markers of a job, from the rename of the file to the snapshot at \
+         a client of the event stream; and all pages and views of one snapshot with {} services.\n",
         health_part::RATE,
         health_part::CHECKS,
-        health_part::MARKERS
+        health_part::MARKERS,
+        health_part::SERVICES
     )?;
-    text.push_str("| p99, ms | at most, per s | FastAPI, per s | checks, % of a core | marker, p99, ms |\n");
-    text.push_str("|--:|--:|--:|--:|--:|\n");
+    text.push_str(
+        "| p99, ms | at most, per s | FastAPI, per s | a constant | checks, % of a core | marker, p99, ms | views, ms |\n",
+    );
+    text.push_str("|--:|--:|--:|--:|--:|--:|--:|\n");
     for row in &results.rows {
+        let fastapi = |rate: fn(&health_part::FastApi) -> f64| {
+            row.fastapi.as_ref().map_or_else(|| "–".to_owned(), |peer| figure(rate(peer)))
+        };
         writeln!(
             text,
-            "| **{}** | **{}** | {} | **{}** | **{}** |",
+            "| **{}** | **{}** | {} | {} | **{}** | **{}** | **{}** |",
             figure(row.p99),
             figure(row.most),
-            row.most_fastapi.map_or_else(|| "–".to_owned(), figure),
+            fastapi(|peer| peer.looking),
+            fastapi(|peer| peer.constant),
             figure(row.checks_share * 100.0),
-            figure(row.marker_p99)
+            figure(row.marker_p99),
+            figure(row.projections)
         )?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use steady_model::time::AwakeInstant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{self, Gate, Pages, Surface};
+use crate::api::{self, Gate, Pages, Reach};
 use crate::config_file::{self, ConfigFileError};
 use crate::crashes::Running;
 use crate::events::{self, Events};
@@ -92,21 +92,21 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let (reload, reloads) = mpsc::channel(1);
     let heartbeat = Heartbeat::default();
     heartbeat.promise(steady_clock::now().awake);
-    let surface = Surface {
+    let reach = Reach {
         pages: Pages::new(seen.clone(), heartbeat.clone()),
         looks: Looks::new(owners.waiting.clone(), owners.ears.notices.clone()),
         snapshots: seen,
         stack: owners.stack.clone(),
         jobs: owners.jobs.clone(),
         operations: owners.operations.clone(),
-        logs: Arc::new(home.logs()),
+        logs: home.logs(),
         crashes: owners.crashes.clone(),
         lookers: owners.lookers.clone(),
         history,
         shutdown,
         reload,
     };
-    let router = api::router(surface);
+    let router = api::router(reach.into());
     listeners::serve_socket(socket, router.clone());
     if let Some(loopback) = loopback {
         let gate = Gate::new(&token, loopback.address.port());

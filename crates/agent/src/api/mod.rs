@@ -17,6 +17,7 @@ mod problem;
 mod services;
 mod snapshot;
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,14 +48,30 @@ use crate::stack::Stack;
 /// No request of ours carries more.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// What handlers may reach. Cheap to clone.
+/// What handlers may reach. Cheap to clone, which each request does.
 #[derive(Clone)]
-pub struct Surface {
+pub struct Surface(Arc<Reach>);
+
+impl Deref for Surface {
+    type Target = Reach;
+
+    fn deref(&self) -> &Reach {
+        &self.0
+    }
+}
+
+impl From<Reach> for Surface {
+    fn from(reach: Reach) -> Self {
+        Self(Arc::new(reach))
+    }
+}
+
+pub struct Reach {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     pub stack: Stack,
     pub jobs: Registry<JobHandle>,
     pub operations: OperationsHandle,
-    pub logs: Arc<PathBuf>,
+    pub logs: PathBuf,
     pub crashes: CrashesHandle,
     pub lookers: Lookers,
     pub history: History,
@@ -176,7 +193,7 @@ mod tests {
     use crate::service_control::ServiceControl;
     use crate::world::World;
 
-    fn surface(home: &Path) -> Surface {
+    fn reach(home: &Path) -> Reach {
         let roots = Roots { base: "/".as_ref(), user_home: None };
         let config = Arc::new(config::parse("version = 1", "steady.toml".as_ref(), roots).unwrap());
         let agent = AgentInfo {
@@ -203,14 +220,14 @@ mod tests {
         let heartbeat = Heartbeat::default();
         heartbeat.promise(steady_clock::now().awake);
         let history = snapshots.clone();
-        Surface {
+        Reach {
             pages: Pages::new(snapshots.clone(), heartbeat),
             looks: Looks::new(Waiting::default(), mpsc::channel(1).0),
             snapshots,
             stack: Stack::new(services, in_force),
             jobs: Registry::default(),
             operations,
-            logs: Arc::new(PathBuf::from("/")),
+            logs: PathBuf::from("/"),
             crashes: crate::crashes::start(&Home::new(home), mpsc::channel(1).0),
             lookers: Lookers::default(),
             history: crate::history::start(
@@ -237,10 +254,10 @@ mod tests {
     #[tokio::test]
     async fn a_loop_that_hangs_is_told_by_every_open_page_and_old_news_are_not() {
         let home = tempfile::tempdir().unwrap();
-        let mut surface = surface(home.path());
+        let mut reach = reach(home.path());
         // It promised to be back when the machine booted.
-        surface.pages = Pages::new(surface.snapshots.clone(), Heartbeat::default());
-        let router = router(surface);
+        reach.pages = Pages::new(reach.snapshots.clone(), Heartbeat::default());
+        let router = router(reach.into());
         let (status, _, body) = ask(&router, Method::GET, "/livez").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains(r#""status":"late""#), "{body}");
@@ -256,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn the_open_pages_answer_get_and_head_alike() {
         let home = tempfile::tempdir().unwrap();
-        let router = router(surface(home.path()));
+        let router = router(reach(home.path()).into());
         for (path, kind) in [
             ("/health", "application/health+json"),
             ("/api/v1/health", "application/health+json"),
@@ -275,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_documented_is_served_with_these_methods_and_no_others() {
         let home = tempfile::tempdir().unwrap();
-        let router = router(surface(home.path()));
+        let router = router(reach(home.path()).into());
         let document = serde_json::to_value(document()).unwrap();
         for (path, item) in document["paths"].as_object().unwrap() {
             // No route of ours takes it, so that the answer names those that it takes.

@@ -50,7 +50,7 @@ pub async fn command_all(
     Path(command): Path<Command>,
 ) -> Result<(StatusCode, Json<Accepted>), Refusal> {
     surface.operations.refuse_while_restoring().map_err(Refusal::busy)?;
-    let stack = surface.stack;
+    let stack = surface.stack.clone();
     match command {
         Command::Start => stack.start_all().map_err(|e| Refusal::internal(e.to_string()))?,
         Command::Stop => drop(tokio::spawn(async move { stack.stop_all().await })),

@@ -34,7 +34,7 @@ pub async fn events(
     Query(watch): Query<Watch>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let looking = (watch.figures != Some(false)).then(|| surface.lookers.look());
-    let mut snapshots = surface.snapshots;
+    let mut snapshots = surface.snapshots.clone();
     snapshots.mark_changed();
     let stream = async_stream::stream! {
         // Ends with the connection.
