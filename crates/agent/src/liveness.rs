@@ -107,6 +107,7 @@ mod tests {
                 took,
                 measure,
                 samples: Vec::new(),
+                action: None,
             };
             watch.observed(&config, "health", &seen, |_| Some(&life), |_| false)
         };

@@ -85,6 +85,7 @@ mod tests {
                 took,
                 measure: None,
                 samples: vec![],
+                action: None,
             },
         };
         waiting.told(&seen(Duration::from_secs(60), "begun before"));

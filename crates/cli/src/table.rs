@@ -40,7 +40,8 @@ pub fn snapshot(s: &Snapshot) -> String {
     let mut lines =
         vec![paint(s.verdict.status, &format!("{} {}", mark(s.verdict.status), s.verdict.sentence))];
     lines.extend(s.verdict.reasons.iter().map(|reason| {
-        format!("  {} {} — {}", paint(reason.status, mark(reason.status)), reason.sentence, reason.action)
+        let (mark, told) = (paint(reason.status, mark(reason.status)), reason.dated(s.at));
+        format!("  {mark} {told} — {}", reason.action)
     }));
     lines.extend(s.backup.operation.as_ref().map(|op| {
         let share = (op.done_bytes * 100).checked_div(op.total_bytes).map(|percent| format!(" {percent} %"));

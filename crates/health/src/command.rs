@@ -51,8 +51,10 @@ impl CommandProbe {
     }
 
     fn start(&self) -> Result<Running, Seen> {
-        let cannot =
-            |e: &dyn Display| Seen::new(Status::Unknown, format!("{} cannot be started: {e}", self.name()));
+        let cannot = |e: &dyn Display| {
+            Seen::new(Status::Unknown, format!("{} cannot be started: {e}", self.name()))
+                .so("Correct its command in steady.toml, or install the program")
+        };
         let (name, args) = self.command.split_first().ok_or_else(|| cannot(&"the command is empty"))?;
         let environment = steady_launch::environment(&self.env, []).map_err(|e| cannot(&e))?;
         let program = find_program(name, &self.cwd, &environment)

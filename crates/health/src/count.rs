@@ -29,7 +29,8 @@ impl Probe for CountProbe {
         match self.number.read().await {
             Ok(number) => self.history.judge(number),
             // What cannot be counted has not collapsed; the check of the database itself says what is wrong.
-            Err(e) => Seen::new(Status::Unknown, format!("it cannot be counted: {e}")),
+            Err(e) => Seen::new(Status::Unknown, format!("it cannot be counted: {e}"))
+                .so("See whether the database answers, and correct the query in steady.toml"),
         }
     }
 
@@ -57,7 +58,7 @@ impl History {
             self.recent.pop_front();
         }
         self.ever = self.ever.max(number);
-        let told = shown(number);
+        let told = format!("counted {}", shown(number));
         // Nothing at all is never believed.
         let seen = if number <= 0.0 && self.ever > 0.0 {
             Seen::new(Status::Fail, format!("{told}; it was {}", shown(self.ever.max(highest))))
@@ -97,7 +98,7 @@ mod tests {
             assert_eq!(seen.status, status, "{number}: {seen:?}");
             assert!((seen.measure.unwrap().value - number).abs() < f64::EPSILON);
         }
-        assert_eq!(history.judge(100.0).evidence, "100, 75 % less than the 400 that it was");
+        assert_eq!(history.judge(100.0).evidence, "counted 100, 75 % less than the 400 that it was");
     }
 
     #[test]

@@ -70,7 +70,8 @@ fn judge(volume: &StatVfs, limits: Limits) -> Seen {
     };
     let below = |limit: Free| match limit {
         Free::Bytes(least) => format!("{evidence}, less than {}", words::bytes(least)),
-        Free::Share(least) => format!("{evidence}, less than {} %", least * 100.0),
+        // Of 7 % a float makes 7.000000000000001.
+        Free::Share(least) => format!("{evidence}, less than {} %", (least * 1000.0).round() / 10.0),
     };
     let seen = if is_below(limits.fail) {
         Seen::fact(Status::Fail, below(limits.fail))

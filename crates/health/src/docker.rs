@@ -136,14 +136,14 @@ async fn reach(places: &[PathBuf]) -> Result<Endpoint, Seen> {
         Trouble::Refused => seen(format!("the Docker Engine does not run: nobody listens at {shown}")),
         Trouble::Denied => Seen::fact(
             Status::Fail,
-            format!(
-                "the Docker Engine's socket {shown} may not be used: permission denied; join the group that owns it"
-            ),
-        ),
+            format!("the Docker Engine's socket {shown} may not be used: permission denied"),
+        )
+        .so("Join the group that owns the socket, and log in again"),
         Trouble::Overdue => seen(format!(
-            "the Docker Engine hangs: {shown} takes connections, and there is no answer within {}; restart it",
+            "the Docker Engine hangs: {shown} takes connections, and there is no answer within {}",
             words::span(PING_LIMIT)
-        )),
+        ))
+        .so("Restart Docker"),
         other => seen(format!("the Docker Engine at {shown}: {other}")),
     })
 }

@@ -54,7 +54,8 @@ impl Probe for EqualityProbe {
         }
         match read {
             Ok(numbers) => self.judge(numbers),
-            Err(e) => Seen::new(Status::Unknown, format!("they cannot be compared: {e}")),
+            Err(e) => Seen::new(Status::Unknown, format!("they cannot be compared: {e}"))
+                .so("See whether both databases answer, and correct the queries in steady.toml"),
         }
     }
 

@@ -19,6 +19,9 @@ const BODY_LIMIT: usize = 1 << 20;
 /// A rate limiter answers instead of the service: alive, but the body says nothing about it.
 const TOO_MANY_REQUESTS: u16 = 429;
 const SHOWN_CHARS: usize = 80;
+const ASKED_WRONGLY: &str = "Correct its url or status in steady.toml, or what answers there";
+const NAMED_WRONGLY: &str = "Correct its url in steady.toml, or see whether this machine resolves names";
+const SAYS_SO: &str = "Open that address in a browser and mend what it tells of";
 
 pub struct HttpProbe {
     url: String,
@@ -136,14 +139,23 @@ impl Answer {
         if self.code == TOO_MANY_REQUESTS {
             // Green needs what the rules ask for, and the limiter did not show it.
             let status = if rules.ask_for_body() { Status::Unknown } else { Status::Pass };
-            return Seen::new(status, format!("{head}: alive, but it limits the rate of requests"));
+            return Seen::new(status, format!("{head}: alive, but it limits the rate of requests"))
+                .so("Give the check a longer interval, or lift the limit for it");
         }
         if !rules.status.contains(&self.code) {
             let expected: Vec<String> = rules.status.iter().map(u16::to_string).collect();
-            return Seen::new(Status::Fail, format!("{head}, expected {}", expected.join(" or ")));
+            let seen = Seen::new(Status::Fail, format!("{head}, expected {}", expected.join(" or ")));
+            return match self.code {
+                // It answers, and says that it was asked for the wrong thing.
+                300..=399 | 400..=405 | 410 => seen.so(ASKED_WRONGLY),
+                _ => seen,
+            };
         }
         let passed = match self.judge_body(rules) {
             Ok(passed) => passed,
+            Err((Status::Warn, why)) => {
+                return Seen::new(Status::Warn, format!("{head}, but {why}")).so(SAYS_SO);
+            }
             Err((status, why)) => return Seen::new(status, format!("{head}, but {why}")),
         };
         let evidence = [head].into_iter().chain(passed).collect::<Vec<_>>().join(", ");
@@ -209,9 +221,10 @@ fn clip(text: &str) -> String {
 
 fn unreachable(url: &str, e: &reqwest::Error) -> Seen {
     let why = if e.is_builder() {
-        return Seen::new(Status::Unknown, format!("{url} cannot be asked: {}", cause(e)));
+        return Seen::new(Status::Unknown, format!("{url} cannot be asked: {}", cause(e))).so(NAMED_WRONGLY);
     } else if e.is_dns() {
-        "its host name cannot be resolved".to_owned()
+        let evidence = format!("{url}: its host name cannot be resolved");
+        return Seen::new(Status::Fail, evidence).so(NAMED_WRONGLY);
     } else {
         match io_error(e).map(|e| (e.kind(), e.to_string())) {
             Some((ErrorKind::ConnectionRefused, _)) => "connection refused: nothing listens there".to_owned(),

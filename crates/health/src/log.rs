@@ -13,7 +13,7 @@ use steady_model::check::Status;
 use steady_model::time::{AwakeInstant, Now, WallTime};
 use steady_model::words;
 
-use crate::probe::{Probe, Seen, one_line};
+use crate::probe::{Probe, Seen, moment, one_line};
 use crate::tail::{News, Tail};
 use crate::worker::Worker;
 
@@ -99,7 +99,8 @@ impl Follow {
                 let trouble = trouble.map_or_else(String::new, |trouble| format!("; {trouble}"));
                 Seen::fact(Status::Warn, format!("{told}{skipped}{trouble}"))
             }
-            (None, Some(trouble)) => Seen::new(Status::Unknown, trouble),
+            (None, Some(trouble)) => Seen::new(Status::Unknown, trouble)
+                .so("See whether that is where the log is written; else correct its path in steady.toml"),
             (None, None) => {
                 let evidence =
                     format!("no line matches {} within {}{skipped}", self.pattern, words::span(self.window));
@@ -142,10 +143,10 @@ impl Finds {
     fn told(&self, window: Duration) -> Option<String> {
         let many: u64 = self.looks.iter().map(|(_, many)| many).sum();
         let (at, line) = self.newest.as_ref().filter(|_| many > 0)?;
-        let within = words::span(window);
+        let (within, at) = (words::span(window), moment(*at));
         Some(match many {
-            1 => format!("1 line within {within}, at {at:.0}: {line}"),
-            n => format!("{n} lines within {within}, the last at {at:.0}: {line}"),
+            1 => format!("1 line within {within}, at {at}: {line}"),
+            n => format!("{n} lines within {within}, the last at {at}: {line}"),
         })
     }
 }
@@ -220,15 +221,15 @@ mod tests {
         assert_eq!(look(old, true, 10), (Status::Pass, "no line matches ERROR within 5 min".to_owned()));
         let (status, evidence) = look(news(&["ERROR one", "ERROR \x1b[31mtwo"], None), true, 11);
         assert_eq!(status, Status::Warn);
-        assert_eq!(evidence, "2 lines within 5 min, the last at 2026-02-14T06:11:00Z: ERROR  [31mtwo");
+        let said = |at: &str| moment(WallTime(at.parse().unwrap()));
+        let last = said("2026-02-14T06:11:00Z");
+        assert_eq!(evidence, format!("2 lines within 5 min, the last at {last}: ERROR  [31mtwo"));
         let (_, evidence) = look(news(&["ERROR three"], None), true, 14);
-        assert_eq!(evidence, "3 lines within 5 min, the last at 2026-02-14T06:14:00Z: ERROR three");
+        let last = said("2026-02-14T06:14:00Z");
+        assert_eq!(evidence, format!("3 lines within 5 min, the last at {last}: ERROR three"));
         let (status, evidence) = look(news(&[], None), false, 17);
         assert_eq!(status, Status::Warn, "what was found stays found");
-        assert_eq!(
-            evidence,
-            "1 line within 5 min, at 2026-02-14T06:14:00Z: ERROR three; a.log does not exist"
-        );
+        assert_eq!(evidence, format!("1 line within 5 min, at {last}: ERROR three; a.log does not exist"));
         assert_eq!(look(news(&[], None), false, 20), (Status::Unknown, "a.log does not exist".to_owned()));
         assert_eq!(look(news(&[], None), true, 21).0, Status::Pass);
     }

@@ -13,7 +13,7 @@ use steady_model::marker::{self, Marker};
 use steady_model::time::WallTime;
 use steady_model::words;
 
-use crate::probe::{Probe, Seen, one_line};
+use crate::probe::{Probe, Seen, moment, one_line};
 use crate::worker::Worker;
 
 /// Of the first line.
@@ -99,11 +99,16 @@ fn judge(
 ) -> (Seen, Option<Known>) {
     let shown = path.display();
     let unknown = |why: String| (Seen::new(Status::Unknown, format!("{shown} {why}")), known);
+    // What writes it, or the clock, is wrong: to run it again alone does not help.
+    let doubted = |why: String| {
+        let (seen, known) = unknown(why);
+        (seen.so("See what writes it, and whether the clock of this machine is right"), known)
+    };
     let line = match read {
         Ok(Some(line)) => line.trim(),
         Ok(None) => {
             let Some(known) = known else { return unknown("does not exist yet".to_owned()) };
-            let gone = format!("{shown} is gone; it said {:.0}", known.at);
+            let gone = format!("{shown} is gone; it said {}", moment(known.at));
             return (Seen::new(Status::Fail, gone), Some(known));
         }
         Err(e) => return unknown(format!("cannot be read: {e}")),
@@ -116,14 +121,14 @@ fn judge(
     // The form with a message takes a bare time too.
     let (at, message) = match marker::believe(&marker::parse_failed(line, &TimeZone::system()), clocks.now) {
         Marker::At { at, message } => (at, message.filter(|message| !message.is_empty())),
-        Marker::Unreadable { why } => return unknown(format!("cannot be believed: {why}")),
+        Marker::Unreadable { why } => return doubted(format!("cannot be believed: {why}")),
         Marker::Absent => return unknown("says nothing".to_owned()),
     };
     let same = known.filter(|known| known.at == at);
     let known = same.unwrap_or(Known { at, asleep: clocks.asleep });
     let age = age(known, clocks);
     let message = message.map_or_else(String::new, |text| format!(" ({})", one_line(&text, SHOWN)));
-    let evidence = format!("{} by {shown}{message}", words::ago(age));
+    let evidence = format!("last done {} by {shown}{message}", words::ago(age));
     let limit = words::span(max_age);
     let seen = if age > max_age.saturating_mul(2) {
         Seen::new(Status::Fail, format!("{evidence}, more than twice {limit}"))
@@ -159,11 +164,15 @@ mod tests {
     fn the_age_of_the_content_is_judged_by_the_two_limits() {
         let now = clocks("2026-02-14T12:00:00Z", 0);
         for (line, status, words) in [
-            ("2026-02-14T11:59:58Z", Status::Pass, "just now by .done"),
-            ("2026-02-14T11:00:00+01:00", Status::Pass, "2 h ago by .done"),
-            ("2026-02-14T09:00:00Z: 35 notes", Status::Warn, "3 h ago by .done (35 notes), more than 2 h"),
-            ("2026-02-14T07:00:00Z", Status::Fail, "5 h ago by .done, more than twice 2 h"),
-            ("2026-02-14T12:01:30Z", Status::Pass, "just now by .done"),
+            ("2026-02-14T11:59:58Z", Status::Pass, "last done just now by .done"),
+            ("2026-02-14T11:00:00+01:00", Status::Pass, "last done 2 h ago by .done"),
+            (
+                "2026-02-14T09:00:00Z: 35 notes",
+                Status::Warn,
+                "last done 3 h ago by .done (35 notes), more than 2 h",
+            ),
+            ("2026-02-14T07:00:00Z", Status::Fail, "last done 5 h ago by .done, more than twice 2 h"),
+            ("2026-02-14T12:01:30Z", Status::Pass, "last done just now by .done"),
             ("2026-02-14T12:03:00Z", Status::Unknown, ".done cannot be believed: its time"),
             ("yesterday", Status::Unknown, ".done cannot be believed: no time in"),
             ("", Status::Unknown, ".done is empty"),
@@ -197,6 +206,7 @@ mod tests {
         let (_, known) = look("2026-02-14T11:59:00Z", None, now);
         let seen = absent(known);
         assert_eq!((seen.status, seen.fact), (Status::Fail, false), "it may be being replaced");
-        assert_eq!(seen.evidence, ".done is gone; it said 2026-02-14T11:59:00Z");
+        let said = moment(WallTime("2026-02-14T11:59:00Z".parse().unwrap()));
+        assert_eq!(seen.evidence, format!(".done is gone; it said {said}"));
     }
 }

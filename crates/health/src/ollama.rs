@@ -78,15 +78,16 @@ impl OllamaProbe {
         let fail = |e: Trouble| Seen::new(Status::Fail, format!("{}: {e}", self.url));
         let version = endpoint.get("/api/version", &[], LONG).await.map_err(fail)?;
         let Some(version) = version.get("version").and_then(Value::as_str) else {
-            return Err(Seen::new(Status::Fail, format!("{} answers, but it is not Ollama", self.url)));
+            let why = format!("{} answers, but it is not Ollama", self.url);
+            return Err(Seen::new(Status::Fail, why).so("Correct its url in steady.toml"));
         };
         let mut parts = vec![format!("Ollama {}", one_line(version, SHOWN_CHARS))];
         if let Some(model) = &self.model {
             let tags = endpoint.get("/api/tags", &[], LONG).await.map_err(fail)?;
             let names = names(&tags);
             if !names.iter().any(|name| same_model(name, model)) {
-                let why = format!("Ollama answers, but has no model {model}; run: ollama pull {model}");
-                return Err(Seen::new(Status::Fail, why));
+                let why = format!("Ollama answers, but has no model {model}");
+                return Err(Seen::new(Status::Fail, why).so(format!("Pull it: `ollama pull {model}`")));
             }
             parts.push(format!("has {model}"));
         }
@@ -115,10 +116,9 @@ impl OllamaProbe {
             (Embedding::Failed { why, times, .. }, _) => {
                 let tries = if *times == 1 { String::new() } else { format!(", {times} times in a row") };
                 let why = format!(
-                    "Ollama answers, but its runner does not compute: an embedding by {model} failed{tries}: {why}; \
-                     restart Ollama"
+                    "Ollama answers, but its runner does not compute: an embedding by {model} failed{tries}: {why}"
                 );
-                Err(Seen::new(Status::Fail, why))
+                Err(Seen::new(Status::Fail, why).so("Restart Ollama"))
             }
             (Embedding::Worked { at }, _) => Ok(format!("embedded {}", words::ago(now.since(*at)))),
             (Embedding::Never, Some(other)) => {

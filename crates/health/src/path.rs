@@ -30,6 +30,7 @@ impl Probe for PathProbe {
     fn overdue(&self, timeout: Duration) -> Seen {
         let seen = self.worker.overdue(timeout);
         Seen { evidence: format!("{}: {}", self.path.display(), seen.evidence), ..seen }
+            .so("See whether its volume is connected and its server answers")
     }
 }
 
@@ -44,23 +45,24 @@ fn look(path: &Path) -> Seen {
     match first {
         Some(Ok(_)) => Seen::fact(Status::Pass, format!("{shown} is a readable directory")),
         Some(Err(e)) => refused(path, &e),
-        None => Seen::fact(Status::Fail, format!("{shown} is empty")),
+        None => Seen::fact(Status::Fail, format!("{shown} is empty"))
+            .so("Bring its files or its volume back, from a backup if need be"),
     }
 }
 
 fn refused(path: &Path, e: &io::Error) -> Seen {
     let shown = path.display();
-    Seen::fact(
-        Status::Fail,
-        match e.kind() {
-            ErrorKind::NotFound => format!("{shown} does not exist"),
-            ErrorKind::NotADirectory => format!("{shown} is not a directory"),
-            ErrorKind::PermissionDenied => {
-                format!("{shown} exists but may not be read: {e}; grant access to the folder")
-            }
-            _ => format!("{shown} cannot be listed: {e}"),
-        },
-    )
+    let fact = |evidence: String| Seen::fact(Status::Fail, evidence);
+    match e.kind() {
+        ErrorKind::NotFound => fact(format!("{shown} does not exist"))
+            .so("Bring the folder or its volume back, or correct its path in steady.toml"),
+        ErrorKind::NotADirectory => {
+            fact(format!("{shown} is not a directory")).so("Correct its path in steady.toml")
+        }
+        ErrorKind::PermissionDenied => fact(format!("{shown} exists but may not be read: {e}"))
+            .so("Give Steady access to the folder (macOS: Privacy & Security, Full Disk Access)"),
+        _ => fact(format!("{shown} cannot be listed: {e}")),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use steady_model::check::Status;
 use steady_model::words;
 
 use crate::listening::{LISTENING, Listener, is_hidden};
-use crate::probe::{Probe, Seen};
+use crate::probe::{Probe, Seen, moment};
 use crate::processes::{about, command, shown};
 
 pub struct PortProbe {
@@ -28,7 +28,8 @@ impl Probe for PortProbe {
             Ok(all) => match all.get(&port) {
                 Some(listeners) => judge(port, listeners, self.process.as_deref(), command),
                 None if is_hidden(port).await => unseen(port),
-                None => Seen::new(Status::Fail, format!("nothing listens on port {port}")),
+                None => Seen::new(Status::Fail, format!("nothing listens on port {port}"))
+                    .so("Start the program that should listen there"),
             },
             Err(e) => Seen::new(Status::Unknown, format!("the listening sockets cannot be listed: {e}")),
         }
@@ -45,6 +46,7 @@ fn unseen(port: u16) -> Seen {
         Status::Unknown,
         format!("a process that the system does not show, another user's, listens on port {port}"),
     )
+    .so(format!("Ask as root who it is (`ss -ltnp`, `lsof -i :{port}`), or use a tcp check"))
 }
 
 /// One of those who hold a socket must match: its workers may have other command lines.
@@ -75,8 +77,9 @@ fn judge(
 
 /// `pid 77 since …: uvicorn notes:app`.
 fn name(pid: u32, command: Option<String>) -> String {
-    let since =
-        about(pid).and_then(|about| about.since).map_or_else(String::new, |t| format!(" since {t:.0}"));
+    let since = about(pid)
+        .and_then(|about| about.since)
+        .map_or_else(String::new, |t| format!(" since {}", moment(t)));
     let command = command.map_or_else(String::new, |line| format!(" ({})", shown(&line)));
     format!("pid {pid}{command}{since}")
 }

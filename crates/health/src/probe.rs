@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use steady_model::check::{Measure, Sample, Status};
 use steady_model::latency::Slower;
+use steady_model::time::WallTime;
 
 /// What one look saw; the schedule adds when it was and how long it took.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,15 +18,30 @@ pub struct Seen {
     pub measure: Option<Measure>,
     /// What else it measured, for `/metrics`.
     pub samples: Vec<Sample>,
+    /// What a person does about this very cause, as an imperative without a full stop. Else the kind says it.
+    pub action: Option<String>,
 }
 
 impl Seen {
     pub fn new(status: Status, evidence: impl Into<String>) -> Self {
-        Self { status, evidence: evidence.into(), fact: false, measure: None, samples: Vec::new() }
+        Self {
+            status,
+            evidence: evidence.into(),
+            fact: false,
+            measure: None,
+            samples: Vec::new(),
+            action: None,
+        }
     }
 
     pub fn fact(status: Status, evidence: impl Into<String>) -> Self {
         Self { fact: true, ..Self::new(status, evidence) }
+    }
+
+    /// What to do about it, where the kind of the check alone does not know.
+    #[must_use]
+    pub fn so(self, action: impl Into<String>) -> Self {
+        Self { action: Some(action.into()), ..self }
     }
 
     #[must_use]
@@ -52,6 +69,11 @@ pub trait Probe: Send + 'static {
 
     /// What to say about a look that did not end within `timeout`.
     fn overdue(&self, timeout: Duration) -> Seen;
+}
+
+/// A moment as people read it, in the time of this machine: `2026-11-23 14:16:15`.
+pub fn moment(at: WallTime) -> String {
+    at.0.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Foreign text as evidence: on one line, without what would move a terminal's cursor, at most so many characters.

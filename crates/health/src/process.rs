@@ -5,7 +5,7 @@ use std::time::Duration;
 use steady_model::check::Status;
 use steady_model::words;
 
-use crate::probe::{Probe, Seen};
+use crate::probe::{Probe, Seen, moment};
 use crate::processes::{RUNNING, Running, about, is_ours, shown};
 
 pub struct ProcessProbe {
@@ -41,7 +41,7 @@ fn judge(all: &[Running], pattern: &str) -> Seen {
     let Some((oldest, process)) = foreign.first() else {
         return Seen::new(Status::Fail, format!("no process has \"{pattern}\" in its command line"));
     };
-    let since = oldest.since.map_or_else(String::new, |t| format!(" since {t:.0}"));
+    let since = oldest.since.map_or_else(String::new, |t| format!(" since {}", moment(t)));
     let others = match foreign.len() {
         0 | 1 => String::new(),
         2 => " and 1 more".to_owned(),

@@ -19,6 +19,8 @@ use crate::worker::Aside;
 
 const SHOWN_CHARS: usize = 120;
 const PASSWORD: &str = "password";
+const NO_GRAPH: &str =
+    "See whether the server reads the right files; else build the graph anew or restore a backup";
 
 pub struct RedisProbe {
     server: RedisServer,
@@ -108,22 +110,32 @@ impl RedisProbe {
         let took = steady_clock::now().awake.since(begun.awake);
         let mut parts = vec![format!("PING answered in {}", words::span(took))];
         let mut samples = Vec::new();
+        // A failure further on is worse than what is not told.
+        let mut doubt = None;
         match self.ask(&mut connection, &["INFO", "persistence"]).await {
             Ok(info) => {
                 let info = text(&info).unwrap_or_default();
                 parts.push(Persistence::read(&info).judge(self.rules.max_save_age)?);
             }
-            Err(e) => parts.push(format!("whether it saves is not known: {}", said(&e))),
+            Err(e) => {
+                let evidence = format!("whether it saves is not known: {}", said(&e));
+                doubt = self.rules.max_save_age.map(|_| untold(evidence.clone()));
+                parts.push(evidence);
+            }
         }
         if let Some(wanted) = self.rules.data_dir.clone() {
-            parts.push(self.data_dir(&mut connection, wanted).await?);
+            match self.data_dir(&mut connection, wanted).await {
+                Err(seen) if seen.status == Status::Unknown => doubt = Some(seen),
+                found => parts.push(found?),
+            }
         }
         for graph in self.rules.graphs.clone() {
             let nodes = self.nodes(&mut connection, &graph).await?;
             samples.push(sample(&graph, nodes));
             parts.push(format!("graph {graph} has {nodes} nodes"));
         }
-        let seen = Seen::new(Status::Pass, parts.join(", ")).measuring(took.as_secs_f64(), "seconds");
+        let seen = doubt.unwrap_or_else(|| Seen::new(Status::Pass, parts.join(", ")));
+        let seen = seen.measuring(took.as_secs_f64(), "seconds");
         Ok(Seen { samples, ..seen })
     }
 
@@ -131,10 +143,12 @@ impl RedisProbe {
     async fn data_dir(&mut self, connection: &mut MultiplexedConnection, wanted: PathBuf) -> Found {
         let told = match self.ask(connection, &["CONFIG", "GET", "dir"]).await {
             Ok(told) => pair(told),
-            Err(e) => return Ok(format!("where it keeps its files may not be asked ({})", said(&e))),
+            Err(e) => {
+                return Err(untold(format!("where it keeps its files may not be asked ({})", said(&e))));
+            }
         };
         let Some(told) = told.map(PathBuf::from) else {
-            return Ok("it does not say where it keeps its files".to_owned());
+            return Err(untold("it does not say where it keeps its files".to_owned()));
         };
         self.phase = Phase::Directory(wanted.clone());
         let (one, other) = (wanted.clone(), told.clone());
@@ -144,11 +158,12 @@ impl RedisProbe {
                 Status::Fail,
                 format!(
                     "it keeps its files in {} and not in {}: what it saves is lost with its container or its next \
-                     start; set `dir`",
+                     start",
                     told.display(),
                     wanted.display()
                 ),
-            )),
+            )
+            .so("Set the server's `dir`, or mount the volume where it writes, before it is restarted")),
             Err(e) => Err(Seen::new(Status::Unknown, format!("its directory could not be looked at: {e}"))),
         }
     }
@@ -161,21 +176,23 @@ impl RedisProbe {
             Err(e) if said(&e).contains("unknown command") => {
                 return Err(fail(format!(
                     "it answers, but it is plain Redis without FalkorDB's module, so graph {graph} is not there"
-                )));
+                ))
+                .so("Start FalkorDB there instead, or leave `graphs` out"));
             }
             Err(e) => return Err(fail(format!("graphs cannot be listed: {}", said(&e)))),
         };
         // Asking a graph that is not there could make an empty one.
         if !listed.iter().any(|name| name == graph) {
-            return Err(fail(format!("it answers, but graph {graph} is not there")));
+            return Err(fail(format!("it answers, but graph {graph} is not there")).so(NO_GRAPH));
         }
         let query = ["GRAPH.RO_QUERY", graph, "MATCH (n) RETURN count(n)"];
         let answer =
             self.ask(connection, &query).await.map_err(|e| fail(format!("graph {graph}: {}", said(&e))))?;
         match first_number(&answer) {
-            Some(0) => {
-                Err(Seen { samples: vec![sample(graph, 0)], ..fail(format!("graph {graph} is empty")) })
-            }
+            Some(0) => Err(Seen {
+                samples: vec![sample(graph, 0)],
+                ..fail(format!("graph {graph} is empty")).so(NO_GRAPH)
+            }),
             Some(nodes) => Ok(nodes),
             None => Err(fail(format!("graph {graph} answered without a number"))),
         }
@@ -258,19 +275,20 @@ impl Persistence {
 
     fn judge(&self, max_age: Option<Duration>) -> Found {
         if self.loading {
-            return Err(Seen::new(Status::Warn, "it is still loading its data"));
+            return Err(loading(""));
         }
         if !self.failed.is_empty() {
             let why = self.failed.join(" and ");
-            return Err(Seen::new(
-                Status::Fail,
-                format!("{why}; look at its log and at the space on its volume"),
-            ));
+            return Err(Seen::new(Status::Fail, why).so("Look at its log and at the space on its volume"));
         }
         let now = steady_clock::now().wall.0.as_second();
-        let Some(saved) = self.saved else { return Ok("when it saved last is not known".to_owned()) };
+        let odd = |told: &str| match max_age {
+            Some(_) => Err(untold(told.to_owned())),
+            None => Ok(told.to_owned()),
+        };
+        let Some(saved) = self.saved else { return odd("when it saved last is not known") };
         let Ok(age) = u64::try_from(now.saturating_sub(saved)).map(Duration::from_secs) else {
-            return Ok("its last save lies in the future".to_owned());
+            return odd("its last save lies in the future");
         };
         match max_age.filter(|max| age > *max) {
             Some(max) => Err(Seen::new(
@@ -284,24 +302,34 @@ impl Persistence {
 
 fn refused(address: &str, e: &RedisError) -> Seen {
     let what = said(e);
-    let why = if e.is_connection_refusal() {
-        "connection refused: nothing listens there".to_owned()
+    let fail = |why: &str| Seen::new(Status::Fail, format!("{address}: {why}"));
+    if e.is_connection_refusal() {
+        fail("connection refused: nothing listens there").so("Start the server, then read its log")
     } else if what.contains("max number of clients") {
-        "it has as many clients as it takes (maxclients)".to_owned()
+        fail("it has as many clients as it takes (maxclients)").so("See who keeps its connections open")
     } else if what.contains("WRONGPASS") || what.contains("invalid password") {
-        "it refuses the password".to_owned()
+        fail("it refuses the password").so("Put the right one where `password` in steady.toml points")
     } else if what.contains("NOAUTH") {
-        "it wants a password, and none is configured; set `password`".to_owned()
+        fail("it wants a password, and none is configured").so("Set `password` in steady.toml")
     } else if what.contains("LOADING") {
-        return Seen::new(Status::Warn, format!("{address}: it is still loading its data"));
+        loading(&format!("{address}: "))
     } else if what.contains("MASTERDOWN") {
-        "it is a replica whose master does not answer".to_owned()
+        fail("it is a replica whose master does not answer").so("See to its master")
     } else if e.is_connection_dropped() {
-        "the connection was closed before an answer".to_owned()
+        fail("the connection was closed before an answer")
     } else {
-        what
-    };
-    Seen::new(Status::Fail, format!("{address}: {why}"))
+        fail(&what)
+    }
+}
+
+fn loading(whose: &str) -> Seen {
+    Seen::new(Status::Warn, format!("{whose}it is still loading its data")).so("Wait until it has")
+}
+
+/// What the configuration asks for and the server does not tell is not green.
+fn untold(evidence: String) -> Seen {
+    Seen::new(Status::Unknown, evidence)
+        .so("Let the check's user run INFO and CONFIG GET, or leave `max_age` and `data_dir` out")
 }
 
 /// The server's own words.

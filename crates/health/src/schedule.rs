@@ -1,11 +1,12 @@
 //! When each check looks: one small task per check, so that none waits for another.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use steady_model::check::Observation;
+use steady_model::check::{Observation, Status};
 use steady_model::config::{Check, CheckKind};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -42,6 +43,8 @@ const GROUP: usize = 32;
 /// What is not many.
 const FEW: usize = 100;
 
+/// A look that is better than the one before is confirmed this soon, as often as it takes to count.
+const CONFIRM: Duration = Duration::from_secs(2);
 /// So much after its turn is still in time.
 const PUNCTUAL: Duration = Duration::from_millis(5);
 
@@ -113,6 +116,7 @@ pub fn watch(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> ChecksHand
         let turn = Turn {
             name: check.name,
             probe: check.probe,
+            improve: check.thresholds.improve,
             first,
             spread: first - begun,
             nudge,
@@ -172,6 +176,8 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
 struct Turn {
     name: String,
     probe: steady_model::config::Probe,
+    /// So many good looks in a row count.
+    improve: u32,
     first: Instant,
     /// Its distance from the first of all checks.
     spread: Duration,
@@ -183,6 +189,7 @@ struct Turn {
 impl Turn {
     async fn follow(mut self, mut probe: impl Probe) {
         let mut next = self.first;
+        let mut recovery = Recovery::default();
         loop {
             tokio::select! {
                 biased;
@@ -202,7 +209,9 @@ impl Turn {
             // nudged or late has the whole interval before it, and one longer than that is followed by one, never by
             // a burst.
             let from = if begun.duration_since(next) < PUNCTUAL && next <= begun { next } else { begun };
-            next = (from + self.probe.interval.max(SHORTEST)).max(now());
+            let interval = self.probe.interval.max(SHORTEST);
+            let confirms = recovery.confirms(seen.status, self.improve);
+            next = (from + if confirms { CONFIRM.min(interval) } else { interval }).max(now());
             // Nor does a look that was under way at a wake bring the next one nearer.
             next = self.after_quiet().unwrap_or(next);
             let observation = observation(seen, now().duration_since(begun));
@@ -220,6 +229,26 @@ impl Turn {
     }
 }
 
+/// What became better, and is not yet sure.
+#[derive(Debug, Default)]
+struct Recovery {
+    last: Option<Status>,
+    /// Looks that are to confirm it.
+    left: u32,
+}
+
+impl Recovery {
+    /// Whether the look after this one is to confirm it.
+    fn confirms(&mut self, seen: Status, improve: u32) -> bool {
+        self.left = match self.last.replace(seen).map(|last| seen.cmp(&last)) {
+            Some(Ordering::Less) => improve.saturating_sub(1),
+            Some(Ordering::Equal) => self.left.saturating_sub(1),
+            Some(Ordering::Greater) | None => 0,
+        };
+        self.left > 0
+    }
+}
+
 fn observation(seen: Seen, took: Duration) -> Observation {
     Observation {
         status: seen.status,
@@ -229,6 +258,7 @@ fn observation(seen: Seen, took: Duration) -> Observation {
         took,
         measure: seen.measure,
         samples: seen.samples,
+        action: seen.action,
     }
 }
 

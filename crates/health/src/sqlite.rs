@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::float::float;
-use crate::probe::{Probe, Seen, one_line};
+use crate::probe::{Probe, Seen, moment, one_line};
 use crate::sqlite_reader::{self, SqliteError};
 use crate::threads;
 use crate::worker::Aside;
@@ -93,7 +93,8 @@ impl Probe for SqliteProbe {
     }
 
     fn overdue(&self, timeout: Duration) -> Seen {
-        let since = self.cheap.since().map_or_else(String::new, |t| format!(", still waiting since {t:.0}"));
+        let since =
+            self.cheap.since().map_or_else(String::new, |t| format!(", still waiting since {}", moment(t)));
         let within = words::span(timeout);
         Seen::new(
             Status::Fail,
@@ -108,9 +109,21 @@ fn refused(path: &str, error: &SqliteError) -> Seen {
         SqliteError::NoIndex | SqliteError::Unreachable(_) => Status::Unknown,
         _ => Status::Fail,
     };
-    Seen {
+    let seen = Seen {
         fact: error.is_fact(),
         ..Seen::new(status, format!("{path}: {}", one_line(&error.to_string(), SHOWN)))
+    };
+    match error {
+        SqliteError::Missing => {
+            seen.so("Correct its path in steady.toml, or restore the newest verified backup")
+        }
+        SqliteError::Forbidden(_) => seen.so("Give Steady's user the right to read the file"),
+        SqliteError::NotAFile => seen.so("Correct its path in steady.toml"),
+        SqliteError::Locked => seen.so("Wait; if it lasts, restart what keeps it locked"),
+        SqliteError::Interrupted | SqliteError::NoIndex => {
+            seen.so("Start the program that owns the database; it repairs it by itself")
+        }
+        _ => seen,
     }
 }
 
@@ -134,11 +147,13 @@ fn judge(look: Look, tables: u64, last_wal: Option<u64>, max_wal: u64) -> Seen {
     } else if look.tables == 0 && look.bytes > 0 && look.wal.is_none() {
         let why = "what was written may have been in a -wal that is not there any more";
         Seen::new(Status::Warn, format!("{size}, but it has no table; {why}"))
+            .so("Bring the -wal back beside it, or restore the newest verified backup")
     } else if look.tables == 0 {
-        Seen::new(Status::Warn, "it has no table yet")
+        Seen::new(Status::Warn, "it has no table yet").so("Start the program that fills it")
     } else {
         let wal = look.wal.unwrap_or(0);
-        let told = format!("{} tables, {size}, -wal {}", look.tables, words::bytes(wal));
+        let tables = if look.tables == 1 { "1 table".to_owned() } else { format!("{} tables", look.tables) };
+        let told = format!("{tables}, {size}, -wal {}", words::bytes(wal));
         if wal > max_wal {
             let grown = wal.saturating_sub(last_wal.unwrap_or(wal));
             let grown =
@@ -202,9 +217,7 @@ impl Deep {
             Whole::Damaged(what) => Seen {
                 status: Status::Fail,
                 fact: true,
-                evidence: format!(
-                    "it is damaged, seen {ago}: {what}; restore a backup or rebuild it ({was})"
-                ),
+                evidence: format!("it is damaged, seen {ago}: {what} ({was})"),
                 ..seen
             },
             Whole::Unfinished(limit) => {

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 use crate::probe::{Probe, Seen};
 use crate::worker::Aside;
 
+const NAME: &str = "Correct its address in steady.toml, or see whether this machine resolves names";
+
 pub struct TcpProbe {
     address: String,
     slow: Option<Duration>,
@@ -69,11 +71,12 @@ impl Probe for TcpProbe {
         let addresses = match self.resolve().await {
             Ok(addresses) if !addresses.is_empty() => addresses,
             Ok(_) => {
-                return Seen::new(Status::Fail, format!("{}: its host name has no address", self.address));
+                return Seen::new(Status::Fail, format!("{}: its host name has no address", self.address))
+                    .so(NAME);
             }
             Err(e) => {
                 let evidence = format!("{}: its host name cannot be resolved: {e}", self.address);
-                return Seen::new(Status::Fail, evidence);
+                return Seen::new(Status::Fail, evidence).so(NAME);
             }
         };
         let begun = steady_clock::now();

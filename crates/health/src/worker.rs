@@ -8,7 +8,7 @@ use steady_model::time::WallTime;
 use steady_model::words;
 use tokio::sync::oneshot;
 
-use crate::probe::Seen;
+use crate::probe::{Seen, moment};
 use crate::threads;
 
 /// Runs one check's blocking work, at most one piece at a time.
@@ -71,7 +71,8 @@ impl Worker {
     }
 
     pub fn overdue(&self, timeout: Duration) -> Seen {
-        let since = self.0.since().map_or_else(String::new, |t| format!(", still waiting since {t:.0}"));
+        let since =
+            self.0.since().map_or_else(String::new, |t| format!(", still waiting since {}", moment(t)));
         Seen::new(Status::Fail, format!("no answer from the volume within {}{since}", words::span(timeout)))
     }
 }

@@ -105,7 +105,7 @@ async fn a_model_that_was_never_pulled_is_named() {
     assert_eq!((seen.status, seen.evidence.as_str()), (Status::Pass, "Ollama 0.12.6, has nomic-embed-text"));
     let seen = look(asked(&url, "qwen3:8b", false), TIMEOUT).await;
     assert!(
-        seen.status == Status::Fail && seen.evidence.contains("ollama pull qwen3:8b"),
+        seen.status == Status::Fail && seen.action.as_deref() == Some("Pull it: `ollama pull qwen3:8b`"),
         "{}",
         seen.evidence
     );

@@ -138,10 +138,14 @@ async fn files_beside_the_mount_fail_and_a_link_to_the_right_place_does_not() {
 }
 
 #[tokio::test]
-async fn a_forbidden_config_is_said_and_no_failure() {
+async fn a_directory_that_the_server_does_not_tell_is_unknown_and_never_green() {
     let redis = Redis::start(&["--rename-command", "CONFIG", ""]);
     let (status, why) = seen(kind(redis.port, None, &[], Some(redis.dir.path().to_owned()))).await;
-    assert!(status == Status::Pass && why.contains("may not be asked"), "{why}");
+    assert!(status == Status::Unknown && why.contains("may not be asked"), "{why}");
+    let (status, why) = seen(kind(redis.port, None, &["knowledge"], Some(redis.dir.path().to_owned()))).await;
+    assert!(status == Status::Fail, "what is missing is worse than what is not told: {why}");
+    let (status, why) = seen(kind(redis.port, None, &[], None)).await;
+    assert!(status == Status::Pass, "nobody asked for it: {why}");
 }
 
 #[tokio::test]

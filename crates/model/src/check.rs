@@ -56,6 +56,8 @@ pub struct Observation {
     pub measure: Option<Measure>,
     /// What else it measured, for `/metrics`.
     pub samples: Vec<Sample>,
+    /// What a person does about it, where its cause is known; else its kind says it.
+    pub action: Option<String>,
 }
 
 /// One value of a metric, e.g. `pkg_outbox_pending_events{event_type="chunk"} 3`. All are gauges.
@@ -117,6 +119,15 @@ impl CheckState {
     /// The machine slept: what was seen before is no run with what is seen after.
     pub fn woke(&mut self) {
         self.recent.clear();
+    }
+
+    /// How many more looks like the last one it takes until they count; `None` when that one counts already.
+    pub fn held(&self, thresholds: Thresholds) -> Option<u32> {
+        let last = self.last.as_ref()?.status;
+        let needed = if last < self.status { thresholds.improve } else { thresholds.worsen };
+        let alike = self.recent.iter().rev().take_while(|s| s.cmp(&&self.status) == last.cmp(&self.status));
+        let alike = u32::try_from(alike.count()).unwrap_or(u32::MAX);
+        (last != self.status).then(|| needed.saturating_sub(alike).max(1))
     }
 
     /// When what was seen last is too old to be believed; `None` before the first look. `rested` is until when

@@ -105,6 +105,9 @@ pub struct CheckView {
     /// The check or service whose trouble explains this one's: it gives no reason of its own meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained_by: Option<String>,
+    /// What a person does about it, where its cause is known; the reason that it gives has an action in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

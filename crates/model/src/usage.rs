@@ -50,6 +50,15 @@ impl Usage {
             Some(_) => Some(Measure { value: self.memory_bytes as f64, unit: "bytes".to_owned() }),
             None => share.map(|value| Measure { value, unit: "ratio".to_owned() }),
         };
-        Observation { status, evidence, fact: false, at, took: Duration::ZERO, measure, samples: Vec::new() }
+        Observation {
+            status,
+            evidence,
+            fact: false,
+            at,
+            took: Duration::ZERO,
+            measure,
+            samples: Vec::new(),
+            action: None,
+        }
     }
 }

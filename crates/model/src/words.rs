@@ -9,6 +9,8 @@ use crate::service::End;
 pub fn span(d: Duration) -> String {
     let s = d.as_secs();
     match s {
+        // What was too short to count took some time all the same.
+        0 if d.as_millis() == 0 && !d.is_zero() => "under 1 ms".to_owned(),
         0 if d.as_millis() > 0 => format!("{} ms", d.as_millis()),
         0..60 => format!("{s} s"),
         60..3600 => format!("{} min", s / 60),
@@ -20,6 +22,11 @@ pub fn span(d: Duration) -> String {
 /// How long ago: `just now`, `12 min ago`.
 pub fn ago(d: Duration) -> String {
     if d.as_secs() < 5 { "just now".to_owned() } else { format!("{} ago", span(d)) }
+}
+
+/// Since when it lasts: `just now`, `since 12 min ago`.
+pub fn since(d: Duration) -> String {
+    if d.as_secs() < 5 { ago(d) } else { format!("since {}", ago(d)) }
 }
 
 /// Bytes in decimal units with one decimal: `71.1 GB`.

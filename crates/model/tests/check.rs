@@ -22,6 +22,7 @@ fn seen(status: Status, fact: bool, second: i64) -> Observation {
         took: Duration::ZERO,
         measure: None,
         samples: Vec::new(),
+        action: None,
     }
 }
 

@@ -10,7 +10,7 @@ use steady_model::snapshot::{
     AgentInfo, BackupView, CheckView, JobView, ServiceStatus, ServiceView, Snapshot,
 };
 use steady_model::time::WallTime;
-use steady_model::verdict::Verdict;
+use steady_model::verdict::{Reason, Subject, Verdict};
 
 fn at(time: &str) -> WallTime {
     WallTime(format!("2026-11-23T{time}Z").parse().unwrap())
@@ -35,6 +35,7 @@ fn check(name: &str, kind: &str, samples: Vec<Sample>) -> CheckView {
         samples,
         service: None,
         explained_by: None,
+        action: None,
     }
 }
 
@@ -201,7 +202,19 @@ fn health_tells_a_failed_sync_and_the_worse_of_two_with_one_name() {
     let mut disk = check("disk", "disk", vec![]);
     disk.measure = Some(Measure { value: 3.0 * 1_073_741_824.0, unit: "bytes".into() });
     let jobs = vec![job("daily", Status::Fail, Some(at("04:00:00")))];
-    let (_, body) = health::health(&snapshot(vec![brain], vec![check("brain", "http", vec![]), disk], jobs));
+    let mut all = snapshot(vec![brain], vec![check("brain", "http", vec![]), disk], jobs);
+    all.verdict.reasons = vec![Reason {
+        status: Status::Fail,
+        subject: Subject::Check("brain".into()),
+        sentence: "brain: seen".into(),
+        since: Some(at("09:48:00")),
+        action: "Restart brain".into(),
+    }];
+    let (_, body) = health::health(&all);
+    assert_eq!(
+        body["notes"][0], "brain, since 12 min ago: seen — Restart brain",
+        "evidence, age, next action"
+    );
     assert_eq!(body["brain"], "error: seen");
     assert_eq!(body["sync"], "error: as it is");
     assert_eq!(body["daily"], "error: as it is");

@@ -59,6 +59,7 @@ fn verdict(reasons: Vec<Reason>, busy: Option<&str>) -> Verdict {
         reasons,
         Moment { busy: busy.map(str::to_owned), settling: false },
         "synced 2 h ago, backed up 06:10",
+        at("10:00:00"),
     )
 }
 
@@ -199,7 +200,7 @@ fn a_failure_is_a_crossed_ring_with_the_three_worst_reasons() {
     Steady — brain ended with exit code 3
     ✕ brain ended with exit code 3 -> #/
     ! the newest restore point is not verified -> #/backups
-    ! disk: 3.1 GB free -> #/
+    ! disk, since 1 h ago: 3.1 GB free -> #/
     Sync: synced 2 h ago -> #/
     Backup: backed up 06:10 -> #/backups
     [Restart backend]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use steady_model::backup::{PointKind, RestorePoint, Space, judge, judge_space};
 use steady_model::check::{Severity, Status};
 use steady_model::process::{Exit, PortOwner, ProcessId};
+use steady_model::project::service::view;
 use steady_model::service::{End, Lifecycle, State, StopReason};
 use steady_model::time::{AwakeInstant, Now, WallTime};
-use steady_model::verdict::{CheckFact, Moment, Reason, conclude, judge_check, judge_service};
+use steady_model::verdict::{CheckFact, Moment, Reason, Subject, conclude, judge_check, judge_service};
 
 const NOW: u64 = 10_000;
 
@@ -41,6 +42,7 @@ fn check(status: Status, severity: Severity) -> CheckFact<'static> {
         observed: true,
         service: Some("brain"),
         explained_by: None,
+        action: None,
     }
 }
 
@@ -67,15 +69,15 @@ fn every_state_of_a_service_is_told_in_one_sentence() {
         stopped(StopReason::Ended(End::Background { pid: 4712 })),
         stopped(StopReason::CouldNotStart("the program uvicorn is in none of PATH=/bin".into())),
         stopped(StopReason::Waiting("waiting for db".into())),
-        life(State::Backoff { until, attempt: 3, cause: "exit code 3".into() }),
-        life(State::CrashLoop { until, cause: "exit code 3".into() }),
+        died(life(State::Backoff { until, attempt: 3, cause: "exit code 3".into() })),
+        died(life(State::CrashLoop { until, cause: "exit code 3".into() })),
         life(State::Foreign { owner, since: since.wall }),
     ];
     let told: Vec<String> = states
         .iter()
         .map(|life| {
             let reason = judge_service("brain", life, at(NOW)).0.unwrap();
-            format!("{:?}: {}. {}.", reason.status, reason.sentence, reason.action)
+            format!("{:?}: {}. {}.", reason.status, reason.dated(at(NOW).wall), reason.action)
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"));
@@ -96,6 +98,18 @@ fn a_service_that_came_back_is_amber_for_five_seconds_and_says_when_it_will_not_
 }
 
 #[test]
+fn the_row_of_a_service_that_is_ready_and_not_well_says_why() {
+    let back = died(life(State::Ready { process: process(), since: at(NOW - 2) }));
+    let (reason, _) = judge_service("brain", &back, at(NOW));
+    let row = view("brain", None, &back, reason.as_ref(), at(NOW));
+    assert_eq!(
+        (row.status, row.detail.as_str()),
+        (Status::Warn, "back after signal 9 (SIGKILL) just now, ready for 2 s",)
+    );
+    assert_eq!(view("brain", None, &back, None, at(NOW)).detail, "ready for 2 s");
+}
+
+#[test]
 fn a_cause_hides_its_effects_and_severity_caps_a_check() {
     let explained = CheckFact { explained_by: Some("brain"), ..check(Status::Fail, Severity::Critical) };
     assert_eq!(judge_check(&explained), None);
@@ -111,7 +125,7 @@ fn work_under_way_explains_a_warning_but_never_a_failure() {
     let reason = |status| judge_check(&check(status, Severity::Critical)).unwrap();
     let said = |reasons: Vec<Reason>, busy: Option<&str>| {
         let moment = Moment { busy: busy.map(str::to_owned), settling: false };
-        conclude(reasons, moment, "synced 2 h ago").sentence
+        conclude(reasons, moment, "synced 2 h ago", at(NOW).wall).sentence
     };
     assert_eq!(said(vec![], None), "Steady — synced 2 h ago");
     assert_eq!(said(vec![reason(Status::Warn)], Some("backing up")), "Steady — backing up …");
@@ -120,10 +134,11 @@ fn work_under_way_explains_a_warning_but_never_a_failure() {
         vec![reason(Status::Unknown), reason(Status::Fail), reason(Status::Warn)],
         Moment::default(),
         "",
+        at(NOW).wall,
     );
     assert_eq!(worst.status, Status::Fail);
     assert_eq!(
-        conclude(vec![reason(Status::Unknown)], Moment::default(), "").status,
+        conclude(vec![reason(Status::Unknown)], Moment::default(), "", at(NOW).wall).status,
         Status::Unknown,
         "unknown is never green"
     );
@@ -133,12 +148,30 @@ fn work_under_way_explains_a_warning_but_never_a_failure() {
 fn after_a_wake_the_sentence_says_that_everything_is_looked_at_again() {
     let reason = |status| judge_check(&check(status, Severity::Critical)).unwrap();
     let moment = Moment { busy: None, settling: true };
-    let woken = |reasons| conclude(reasons, moment.clone(), "synced 2 h ago");
+    let woken = |reasons| conclude(reasons, moment.clone(), "synced 2 h ago", at(NOW).wall);
     assert_eq!(woken(vec![]).sentence, "Steady — just woke, looking again");
     assert_eq!(woken(vec![reason(Status::Warn)]).sentence, "Steady — just woke, looking again");
     let failed = woken(vec![reason(Status::Fail)]);
     assert_eq!(failed.status, Status::Fail, "what failed before the sleep is not forgotten");
     assert_eq!(failed.sentence, "Steady — vault: it is missing; just woke, looking again");
+}
+
+#[test]
+fn a_reason_says_since_when_and_what_its_cause_asks_for() {
+    let missing = CheckFact {
+        since: Some(at(NOW - 720).wall),
+        action: Some("Correct its path"),
+        ..check(Status::Fail, Severity::Critical)
+    };
+    let reason = judge_check(&missing).unwrap();
+    assert_eq!(reason.dated(at(NOW).wall), "vault, since 12 min ago: it is missing");
+    assert_eq!(reason.action, "Correct its path", "the cause knows better than the kind");
+    let whole = conclude(vec![reason.clone()], Moment::default(), "", at(NOW).wall);
+    assert_eq!(whole.sentence, "Steady — vault, since 12 min ago: it is missing");
+    assert_eq!(reason.dated(at(NOW - 720).wall), "vault, just now: it is missing");
+    let job =
+        Reason { subject: Subject::Job("sync".into()), sentence: "sync: failed just now".into(), ..reason };
+    assert_eq!(job.dated(at(NOW).wall), "sync: failed just now", "its date is that of the last success");
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn check(name: String, service: Option<String>, facts: &[&Fact]) -> Option<Check
         samples: Vec::new(),
         service,
         explained_by: None,
+        action: None,
     })
 }
 

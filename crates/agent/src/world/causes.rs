@@ -53,7 +53,16 @@ fn ready(second: u64) -> Lifecycle {
 fn see(world: &mut World, check: &str, status: Status, second: u64) {
     let (evidence, took) = (format!("{status:?}"), Duration::ZERO);
     let at = at(second);
-    let seen = Observation { status, evidence, fact: false, at, took, measure: None, samples: Vec::new() };
+    let seen = Observation {
+        status,
+        evidence,
+        fact: false,
+        at,
+        took,
+        measure: None,
+        samples: Vec::new(),
+        action: None,
+    };
     world.check_observed(check, seen);
 }
 

@@ -105,7 +105,16 @@ impl World {
             Err(why) => (Status::Unknown, why.clone(), None),
         };
         let (at, took) = (now, Duration::ZERO);
-        let seen = Observation { status, evidence, fact: false, at, took, measure, samples: Vec::new() };
+        let seen = Observation {
+            status,
+            evidence,
+            fact: false,
+            at,
+            took,
+            measure,
+            samples: Vec::new(),
+            action: None,
+        };
         self.check_observed(BACKUP_SPACE, seen);
     }
 
@@ -154,6 +163,12 @@ impl World {
     fn view(&self, known: &Watched, now: Now, next: &mut Duration) -> CheckView {
         let Watched { spec, state } = known;
         let mut told = view::check(spec, state);
+        let resting = spec.service.as_ref().filter(|name| {
+            state.last.is_none() && self.services.get(*name).is_some_and(|life| ready_since(life).is_none())
+        });
+        if let Some(service) = resting {
+            told.evidence = format!("not looked at while {service} is not ready");
+        }
         let (Some(last), Some(expires)) = (&state.last, state.expires(spec.probe, self.settle.ends())) else {
             return told;
         };
@@ -190,5 +205,6 @@ fn fact(view: &CheckView) -> CheckFact<'_> {
         observed: view.observed.is_some(),
         service: view.service.as_deref(),
         explained_by: view.explained_by.as_deref(),
+        action: view.action.as_deref(),
     }
 }

@@ -30,6 +30,7 @@ impl World {
                 self.warnings.get(&spec.name).or(self.sleepy.as_ref().filter(|_| spec.keep_awake)).cloned();
             if let (Some(warning), None) = (&view.warning, &reason) {
                 view.status = Status::Warn;
+                view.detail = format!("{warning}, {}", view.detail);
                 reasons.push(Reason {
                     status: Status::Warn,
                     subject: Subject::Service(spec.name.clone()),
@@ -50,7 +51,11 @@ impl World {
             let Some(facts) = self.jobs.get(&spec.name) else { continue };
             let view = view::job(spec, facts, &self.awake, now);
             if view.status != Status::Pass {
-                let action = if view.runnable { "Sync now" } else { "Look at the log of the job" };
+                let action = match (view.runnable, &view.failed) {
+                    (true, Some(_)) => "Read what it said last (Sync in the panel), then sync now",
+                    (true, None) => "Sync now",
+                    (false, _) => "Look at the log of the job",
+                };
                 reasons.push(Reason {
                     status: view.status,
                     subject: Subject::Job(spec.name.clone()),
@@ -117,6 +122,6 @@ impl World {
         let calm = if phrases.is_empty() { "all is well".to_owned() } else { phrases.join(", ") };
         let settling = self.settle.left(now.awake).is_some();
         let moment = Moment { busy: operation.or(restarting).or(running), settling };
-        verdict::conclude(reasons, moment, &calm)
+        verdict::conclude(reasons, moment, &calm, now.wall)
     }
 }

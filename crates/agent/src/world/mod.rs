@@ -204,13 +204,14 @@ impl World {
         self.crashes = crashes;
     }
 
-    /// Whether a service has just become ready: what its checks said before is forgotten, and they should look
-    /// again.
+    /// Whether a service has just become ready. What its checks said before is forgotten when its process is
+    /// gone, and they should look again when the next one is ready.
     pub fn service_changed(&mut self, name: &str, life: Lifecycle) -> bool {
         let Some(slot) = self.services.get_mut(name) else { return false };
         let became_ready = ready_since(&life).is_some() && ready_since(slot).is_none();
         *slot = life;
-        if became_ready {
+        // One that runs without being ready keeps its evidence: its checks are why.
+        if became_ready || !matches!(slot.state, State::Ready { .. } | State::Degraded { .. }) {
             for check in self.checks.values_mut().filter(|c| c.spec.service.as_deref() == Some(name)) {
                 check.state = CheckState::default();
             }
@@ -311,6 +312,7 @@ mod tests {
             took,
             measure: None,
             samples: Vec::new(),
+            action: None,
         }
     }
 
@@ -362,6 +364,13 @@ mod tests {
         world.check_observed("health", saw(Status::Pass, 2, 0));
         let down = State::Starting { process: None, since: at(3) };
         world.service_changed("brain", Lifecycle { state: down, ..Lifecycle::default() });
+        let gone = world.snapshot(at(3)).0;
+        assert_eq!(
+            gone.checks[0].status,
+            Status::Unknown,
+            "nobody may read a green of a process that is gone"
+        );
+        assert_eq!(gone.checks[0].evidence, "not looked at while brain is not ready");
         assert!(world.service_changed("brain", ready(4)), "its checks are told to look again");
         assert_eq!(world.snapshot(at(4)).0.checks[0].status, Status::Unknown);
     }

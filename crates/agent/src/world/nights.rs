@@ -87,8 +87,16 @@ impl Night {
         let offline = name != "vault" && self.awake < self.woke + self.network;
         let status = if self.dead == Some(name) || offline { Status::Fail } else { Status::Pass };
         let (evidence, at, took) = (format!("{status:?}"), self.now(), Duration::ZERO);
-        let seen =
-            Observation { status, evidence, fact: false, at, took, measure: None, samples: Vec::new() };
+        let seen = Observation {
+            status,
+            evidence,
+            fact: false,
+            at,
+            took,
+            measure: None,
+            samples: Vec::new(),
+            action: None,
+        };
         self.world.check_observed(name, seen);
     }
 
@@ -153,7 +161,7 @@ fn what_really_died_in_its_sleep_is_told_soon_after_things_settled() {
     night.pass(22);
     let seen = night.verdict().verdict;
     assert_eq!((seen.status, seen.reasons.len()), (Status::Fail, 1));
-    assert_eq!(seen.sentence, "Steady — api: Fail");
+    assert_eq!(seen.sentence, "Steady — api, just now: Fail");
 }
 
 #[test]
@@ -175,7 +183,7 @@ fn what_was_red_before_the_sleep_is_red_after_it_until_it_is_seen_to_be_well() {
     night.pass(200);
     night.sleep(8 * HOUR);
     let woken = night.verdict().verdict;
-    assert_eq!(woken.sentence, "Steady — vault: Fail; just woke, looking again");
+    assert_eq!(woken.sentence, "Steady — vault, since 8 h ago: Fail; just woke, looking again");
     night.dead = None;
     night.pass(SETTLE + 60);
     assert_eq!(night.verdict().verdict.status, Status::Pass);

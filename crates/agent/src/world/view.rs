@@ -21,7 +21,7 @@ pub fn check(spec: &Check, state: &CheckState) -> CheckView {
         kind: spec.kind.name().to_owned(),
         status: state.status,
         severity: spec.severity,
-        evidence: last.map_or_else(|| "not looked at yet".to_owned(), |o| o.evidence.clone()),
+        evidence: last.map_or_else(|| "not looked at yet".to_owned(), |o| evidence(spec, state, o)),
         since: state.since,
         observed: last.map(|o| o.at.wall),
         took_ms: last.map_or(0, |o| u64::try_from(o.took.as_millis()).unwrap_or(u64::MAX)),
@@ -29,6 +29,18 @@ pub fn check(spec: &Check, state: &CheckState) -> CheckView {
         samples: last.map(|o| o.samples.clone()).unwrap_or_default(),
         service: spec.service.clone(),
         explained_by: None,
+        action: last.and_then(|o| o.action.clone()),
+    }
+}
+
+/// What was seen last, and why it does not count yet, where it does not.
+fn evidence(spec: &Check, state: &CheckState, last: &Observation) -> String {
+    let Some(more) = state.held(spec.thresholds) else { return last.evidence.clone() };
+    let looks = if more == 1 { "1 more look".to_owned() } else { format!("{more} more looks") };
+    if last.status < state.status {
+        format!("it seems to be better: {}; {looks} like this before it counts", last.evidence)
+    } else {
+        format!("{}; {looks} like this before it counts", last.evidence)
     }
 }
 
@@ -38,6 +50,9 @@ pub fn expire(view: &mut CheckView, last: &Observation, now: Now) {
     view.status = Status::Unknown;
     view.evidence = format!("not looked at for {age}; then it was: {}", last.evidence);
     view.since = Some(last.at.wall);
+    view.action = Some(
+        "Wait for its next look; start the agent anew (`steady down`, `steady up`) if none comes".to_owned(),
+    );
 }
 
 /// The row that is there while no history is written.
@@ -55,6 +70,7 @@ pub fn history(why: &str, since: WallTime, now: Now) -> CheckView {
         samples: Vec::new(),
         service: None,
         explained_by: None,
+        action: None,
     }
 }
 

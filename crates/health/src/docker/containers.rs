@@ -102,7 +102,8 @@ pub fn judge(wanted: &Wanted, containers: &[Container], restarts: &BTreeMap<Stri
         .map(|c| c.judge(restarts.get(&c.id).copied()))
         .collect();
     if found.is_empty() && missing.is_empty() {
-        return Seen::new(Status::Fail, format!("no container of the compose project {project} is there"));
+        let evidence = format!("no container of the compose project {project} is there");
+        return Seen::new(Status::Fail, evidence).so("Bring it up in its folder: `docker compose up -d`");
     }
     if !missing.is_empty() {
         found.push((Status::Fail, format!("no container of {}", missing.join(", "))));
@@ -112,7 +113,11 @@ pub fn judge(wanted: &Wanted, containers: &[Container], restarts: &BTreeMap<Stri
     let said: Vec<&str> =
         found.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
     let samples = containers.iter().map(sample).collect();
-    Seen { samples, ..Seen::new(worst, format!("{project}: {}", said.join(", "))) }
+    let seen = Seen { samples, ..Seen::new(worst, format!("{project}: {}", said.join(", "))) };
+    match missing.is_empty() {
+        true => seen.so(format!("Read its log: `docker compose -p {project} logs`, then restart it")),
+        false => seen.so("Bring it up in its folder: `docker compose up -d`"),
+    }
 }
 
 fn sample(container: &Container) -> Sample {

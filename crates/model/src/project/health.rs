@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::check::Status;
 use crate::snapshot::{CheckView, JobView, Snapshot};
+use crate::verdict::Reason;
 use crate::words;
 
 /// Names that a check's plain field must not take.
@@ -30,6 +31,11 @@ const RESERVED: [&str; 9] = [
 pub fn health(snapshot: &Snapshot) -> (u16, Value) {
     let status = snapshot.verdict.status;
     let mut body = head(snapshot, plain(status), &snapshot.verdict.sentence);
+    if !snapshot.verdict.reasons.is_empty() {
+        let told = |reason: &Reason| format!("{} — {}", reason.dated(snapshot.at), reason.action);
+        let notes: Vec<String> = snapshot.verdict.reasons.iter().map(told).collect();
+        body.insert("notes".into(), json!(notes));
+    }
     for (name, (status, evidence)) in components(snapshot) {
         if !RESERVED.contains(&name) {
             body.insert(name.to_owned(), Value::String(component(status, evidence)));

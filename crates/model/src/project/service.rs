@@ -23,7 +23,13 @@ pub fn view(
             life.state,
             State::Stopped { reason: StopReason::Requested | StopReason::Completed(_), .. }
         ),
-        detail: detail(life, now),
+        detail: match (&life.state, reason) {
+            // Ready and yet not well: the row says why, not how long.
+            (State::Ready { .. }, Some(reason)) => {
+                format!("{}, {}", unnamed(name, &reason.sentence), detail(life, now))
+            }
+            _ => detail(life, now),
+        },
         pid: life.process().map(|p| p.pid),
         port,
         since: since(&life.state),
@@ -38,6 +44,11 @@ pub fn view(
         usage: None,
         warning: None,
     }
+}
+
+/// `brain is back after …` in brain's own row.
+fn unnamed<'a>(name: &str, sentence: &'a str) -> &'a str {
+    sentence.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is ")).unwrap_or(sentence)
 }
 
 fn status_word(state: &State) -> ServiceStatus {

@@ -194,7 +194,8 @@ fn reason(reason: &Reason, at: WallTime, now: WallTime) -> Row {
         Status::Pass | Status::Unknown => "?",
     };
     let text = match reason.since {
-        Some(since) => aged(&reason.sentence, since, at, now),
+        // A sentence about a job or a backup was given its age when it was made.
+        Some(since) => aged(&reason.dated(now), since, at, now),
         None => reason.sentence.clone(),
     };
     let page = match &reason.subject {
