@@ -358,6 +358,26 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_does_not_count_yet_says_so() {
+        let mut world = world();
+        world.service_changed("brain", ready(1));
+        let told = |world: &mut World, status, second| {
+            world.check_observed("health", saw(status, second, 0));
+            let check = world.snapshot(at(second)).0.checks.swap_remove(0);
+            (check.status, check.evidence)
+        };
+        assert_eq!(told(&mut world, Status::Pass, 2), (Status::Pass, "seen".into()));
+        let waits = "seen; 2 more looks like this before it counts";
+        assert_eq!(told(&mut world, Status::Fail, 3), (Status::Pass, waits.into()));
+        let waits = "seen; 1 more look like this before it counts";
+        assert_eq!(told(&mut world, Status::Fail, 4), (Status::Pass, waits.into()));
+        assert_eq!(told(&mut world, Status::Fail, 5), (Status::Fail, "seen".into()));
+        let better = "it seems to be better: seen; 1 more look like this before it counts";
+        assert_eq!(told(&mut world, Status::Pass, 6), (Status::Fail, better.into()));
+        assert_eq!(told(&mut world, Status::Pass, 7), (Status::Pass, "seen".into()));
+    }
+
+    #[test]
     fn what_a_check_said_of_the_process_before_is_forgotten_when_the_next_is_ready() {
         let mut world = world();
         world.service_changed("brain", ready(1));

@@ -42,7 +42,9 @@ pub struct Looking {
 
 impl Looking {
     pub fn at(kind: CheckKind, timeout: Duration) -> Self {
-        let (handle, events) = start(vec![check("it", kind, HOUR, timeout)]);
+        // Nothing is to be confirmed: it looks only when it is told to.
+        let thresholds = Thresholds { worsen: 1, improve: 1 };
+        let (handle, events) = start(vec![Check { thresholds, ..check("it", kind, HOUR, timeout) }]);
         Self { handle, events, is_first: true }
     }
 
