@@ -11,7 +11,7 @@ use std::time::Duration;
 use command_fds::CommandFdExt;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use steady_disk::FileLock;
+use steady_disk::{FileLock, LockError};
 use steady_launch::{Redactor, find_program};
 use steady_model::config::Job;
 use steady_model::job::Rules;
@@ -42,6 +42,8 @@ pub enum SpawnError {
     Exec { program: PathBuf, cwd: PathBuf, source: io::Error },
     #[error(transparent)]
     Environment(#[from] steady_launch::EnvError),
+    #[error(transparent)]
+    NoLock(#[from] LockError),
     #[error("cannot prepare its output or follow its exit: {0}")]
     Io(#[from] io::Error),
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use steady_disk::{FileLock, Holder};
+use steady_disk::{FileLock, Holder, LockError};
 use steady_model::config::Job;
 use steady_model::job::{Outcome, RunRecord, Told, judge_run};
 use steady_model::marker::Markers;
@@ -19,12 +19,13 @@ use crate::markers;
 use crate::output::Output;
 use crate::process::{Ended, Ending, Process, SpawnError};
 
-/// A run that holds the lock, and whose process was started or could not be.
+/// A run whose process was started under the lock, or could not be.
 pub struct Begun {
     pub id: String,
     pub at: Now,
     pub slot: Option<WallTime>,
-    lock: FileLock,
+    /// None where the lock file could not be opened, so that nothing was started.
+    lock: Option<FileLock>,
     process: Result<Process, SpawnError>,
 }
 
@@ -41,19 +42,30 @@ pub fn begin(job: &Job, history: &History, slot: Option<WallTime>) -> Result<Beg
     let at = steady_clock::now();
     let mut holder =
         Holder { pid: std::process::id(), what: job.name.clone(), since: format!("{:.0}", at.wall) };
-    let mut lock = FileLock::try_acquire(&job.lock, &holder)?;
+    // Who holds it is a refusal. A lock that cannot be made is a failed run: nobody would hear of a refusal by
+    // schedule, and the job would look as if it had never been tried.
+    let locked = match FileLock::try_acquire(&job.lock, &holder) {
+        Err(held @ LockError::Held { .. }) => return Err(held.into()),
+        locked => locked,
+    };
     let id = Ulid::generate().to_string();
     if let Err(e) = history.append(Entry::Started { run: id.clone(), at: at.wall, slot }) {
         // Better an unrecorded sync than none.
         error!(job = job.name, "{e}");
     }
-    let process = Process::spawn(job, command, &lock, &id);
-    if let Ok(process) = &process {
-        info!(job = job.name, run = id, pid = process.pid(), "started");
-        holder.pid = process.pid();
-        // The note is only for people.
-        let _ = lock.name(&holder);
-    }
+    let (lock, process) = match locked {
+        Ok(mut lock) => {
+            let process = Process::spawn(job, command, &lock, &id);
+            if let Ok(process) = &process {
+                info!(job = job.name, run = id, pid = process.pid(), "started");
+                holder.pid = process.pid();
+                // The note is only for people.
+                let _ = lock.name(&holder);
+            }
+            (Some(lock), process)
+        }
+        Err(e) => (None, Err(e.into())),
+    };
     Ok(Begun { id, at, slot, lock, process })
 }
 

@@ -157,6 +157,17 @@ async fn a_program_that_is_missing_is_a_failed_run_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_lock_that_cannot_be_made_is_a_failed_run_with_the_reason() {
+    let place = Place::new();
+    let mut spec = place.job("true");
+    spec.lock = place.at("gone/.sync_lock");
+    spec.markers = place.at("gone");
+    let record = place.start(spec).run().await;
+    let why = record.outcome.why().unwrap();
+    assert!(why.contains("cannot open the lock file") && why.contains("gone/.sync_lock"), "{why}");
+}
+
+#[tokio::test]
 async fn a_job_that_ignores_term_is_killed_after_the_grace_with_its_grandchildren() {
     let place = Place::new();
     let script = "trap '' TERM; (trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > grandchild; while :; do sleep 1; done') & \
