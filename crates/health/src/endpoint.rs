@@ -1,20 +1,19 @@
 //! An HTTP interface that answers JSON, at a URL or behind a Unix socket.
 
-use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use serde_json::Value;
 
+use crate::http_client::{self, cause, io_error};
 use crate::probe::one_line;
 
 const BODY_LIMIT: usize = 8 << 20;
 const SHOWN_CHARS: usize = 120;
 
-/// A new connection for each question, no proxy, no redirect: as the http check.
 pub struct Endpoint {
     base: String,
     client: Client,
@@ -49,14 +48,7 @@ impl Endpoint {
     }
 
     fn made(base: &str, builder: ClientBuilder) -> Result<Self, String> {
-        let client = builder
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("steady/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| cause(&e))?;
-        Ok(Self { base: base.to_owned(), client })
+        Ok(Self { base: base.to_owned(), client: http_client::build(builder)? })
     }
 
     /// The body as it is; an error when the status is not 2xx.
@@ -102,8 +94,7 @@ fn trouble(e: &reqwest::Error) -> Trouble {
     if e.is_timeout() {
         return Trouble::Overdue;
     }
-    let io = causes(e).find_map(|e| e.downcast_ref::<io::Error>());
-    match io.map(io::Error::kind) {
+    match io_error(e).map(io::Error::kind) {
         Some(ErrorKind::ConnectionRefused) => Trouble::Refused,
         Some(ErrorKind::NotFound) => Trouble::Missing,
         Some(ErrorKind::PermissionDenied) => Trouble::Denied,
@@ -112,15 +103,6 @@ fn trouble(e: &reqwest::Error) -> Trouble {
         }
         _ => Trouble::Other(one_line(&cause(e), SHOWN_CHARS)),
     }
-}
-
-fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(e), |&e| e.source())
-}
-
-/// The innermost reason; the outer ones repeat the URL.
-fn cause(e: &reqwest::Error) -> String {
-    causes(e).last().map_or_else(String::new, ToString::to_string)
 }
 
 impl fmt::Display for Trouble {

@@ -1,18 +1,18 @@
 //! Http: a GET whose status and body say that a service does its work.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response};
 use serde_json::Value;
 use steady_model::check::Status;
 use steady_model::config::Predicate;
 use steady_model::latency::Latency;
 use steady_model::words;
 
+use crate::http_client::{self, cause, io_error};
 use crate::probe::{Probe, Seen};
 
 const BODY_LIMIT: usize = 1 << 20;
@@ -30,17 +30,8 @@ pub struct HttpProbe {
     phase: Phase,
 }
 
-/// One for all checks, which share nothing but its settings: a new connection for each look, since a kept one
-/// would not notice that nobody accepts any more. No proxy and no redirect: a check means its URL.
-static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
-    Client::builder()
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("steady/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|e| cause(&e))
-});
+/// One for all checks, which share nothing but its settings.
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| http_client::build(Client::builder()));
 
 /// What an answer must be like.
 pub struct Rules {
@@ -236,19 +227,6 @@ fn unreachable(url: &str, e: &reqwest::Error) -> Seen {
         }
     };
     Seen::new(Status::Fail, format!("{url}: {why}"))
-}
-
-fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(e), |&e| e.source())
-}
-
-fn io_error(e: &reqwest::Error) -> Option<&io::Error> {
-    causes(e).find_map(|e| e.downcast_ref())
-}
-
-/// The innermost reason; the outer ones repeat the URL.
-fn cause(e: &reqwest::Error) -> String {
-    causes(e).last().map_or_else(String::new, ToString::to_string)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod endpoint;
 mod equality;
 mod float;
 mod http;
+mod http_client;
 mod listening;
 mod log;
 mod marker;

@@ -114,9 +114,10 @@ pub fn judge(wanted: &Wanted, containers: &[Container], restarts: &BTreeMap<Stri
         found.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
     let samples = containers.iter().map(sample).collect();
     let seen = Seen { samples, ..Seen::new(worst, format!("{project}: {}", said.join(", "))) };
-    match missing.is_empty() {
-        true => seen.so(format!("Read its log: `docker compose -p {project} logs`, then restart it")),
-        false => seen.so("Bring it up in its folder: `docker compose up -d`"),
+    if missing.is_empty() {
+        seen.so(format!("Read its log: `docker compose -p {project} logs`, then restart it"))
+    } else {
+        seen.so("Bring it up in its folder: `docker compose up -d`")
     }
 }
 
