@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action;
 use crate::check::{Measure, Observation, Sample, Status};
 use crate::time::WallTime;
 
@@ -68,6 +69,9 @@ pub struct CheckLook {
     pub measure: Option<Measure>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
+    /// What to do about it, when it did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
 }
 
 impl CheckLook {
@@ -81,6 +85,10 @@ impl CheckLook {
             took_ms: u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX),
             measure: seen.measure.clone(),
             samples: seen.samples.clone(),
+            action: (seen.status != Status::Pass).then(|| {
+                let by_kind = || action::next(kind, seen.status, true, None);
+                seen.action.clone().unwrap_or_else(by_kind)
+            }),
         }
     }
 }

@@ -28,6 +28,15 @@ pub struct Snapshot {
     pub crashes: Vec<CrashSummary>,
 }
 
+impl Snapshot {
+    /// The job that scripts mean when they ask for *the* sync: the one of that name, else the first whose name
+    /// speaks of it, else the first.
+    pub fn sync_job(&self) -> Option<&JobView> {
+        let named = |is: fn(&str) -> bool| self.jobs.iter().find(|job| is(&job.name));
+        named(|name| name == "sync").or_else(|| named(|name| name.contains("sync"))).or(self.jobs.first())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AgentInfo {
     pub version: String,

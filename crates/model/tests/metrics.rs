@@ -197,11 +197,29 @@ fn ready_waits_for_what_should_be_up_and_for_nothing_else() {
 }
 
 #[test]
+fn health_answers_503_for_a_failure_alone_and_each_status_has_its_word() {
+    for (status, code, word) in [
+        (Status::Pass, 200, "ok"),
+        (Status::Warn, 200, "degraded"),
+        (Status::Unknown, 200, "unknown"),
+        (Status::Fail, 503, "error"),
+    ] {
+        let mut all = snapshot(vec![], vec![], vec![]);
+        all.verdict.status = status;
+        let (got, body) = health::health(&all);
+        assert_eq!((got, &body["status"]), (code, &word.into()));
+        assert_eq!(body.get("notes"), None, "no reasons, no notes");
+    }
+}
+
+#[test]
 fn health_tells_a_failed_sync_and_the_worse_of_two_with_one_name() {
     let brain = service("brain", ServiceStatus::Ready, true);
     let mut disk = check("disk", "disk", vec![]);
     disk.measure = Some(Measure { value: 3.0 * 1_073_741_824.0, unit: "bytes".into() });
-    let jobs = vec![job("daily", Status::Fail, Some(at("04:00:00")))];
+    // By name, not by the alphabet.
+    let cleanup = job("cleanup", Status::Pass, None);
+    let jobs = vec![cleanup, job("daily-sync", Status::Fail, Some(at("04:00:00")))];
     let mut all = snapshot(vec![brain], vec![check("brain", "http", vec![]), disk], jobs);
     all.verdict.reasons = vec![Reason {
         status: Status::Fail,
@@ -217,8 +235,8 @@ fn health_tells_a_failed_sync_and_the_worse_of_two_with_one_name() {
     );
     assert_eq!(body["brain"], "error: seen");
     assert_eq!(body["sync"], "error: as it is");
-    assert_eq!(body["daily"], "error: as it is");
+    assert_eq!(body["daily-sync"], "error: as it is");
     assert_eq!(body["backup"], "warning: never backed up");
     assert_eq!((&body["last_sync_hours_ago"], &body["free_disk_gb"]), (&6.0.into(), &3.0.into()));
-    assert_eq!(body["checks"]["daily:job"][0]["observedValue"], 6 * 3600);
+    assert_eq!(body["checks"]["daily-sync:job"][0]["observedValue"], 6 * 3600);
 }

@@ -50,13 +50,13 @@ pub struct WhichJob {
 
 /// The sync status in the form that its first users read: always 200, times local and without an offset.
 #[utoipa::path(get, path = "/api/v1/admin/sync-status",
-    params(("job" = Option<String>, Query, description = "the first one by default")),
+    params(("job" = Option<String>, Query, description = "by default the one named sync, else the first with sync in its name, else the first")),
     responses((status = 200, body = SyncStatus)))]
 pub async fn status(State(surface): State<Surface>, Query(which): Query<WhichJob>) -> Json<SyncStatus> {
     let snapshot = surface.snapshots.borrow().clone();
     let job = match which.job {
         Some(name) => snapshot.jobs.iter().find(|job| job.name == name),
-        None => snapshot.jobs.first(),
+        None => snapshot.sync_job(),
     };
     Json(sync_status(job, &TimeZone::system(), steady_clock::now().wall))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::check::Status;
-use crate::snapshot::{CheckView, JobView, Snapshot};
+use crate::snapshot::{CheckView, Snapshot};
 use crate::verdict::Reason;
 use crate::words;
 
@@ -44,7 +44,7 @@ pub fn health(snapshot: &Snapshot) -> (u16, Value) {
     let disks = snapshot.checks.iter().filter(|c| c.kind == "disk").filter_map(|c| c.measure.as_ref());
     let free = disks.clone().find(|m| m.unit == "bytes");
     body.insert("free_disk_gb".into(), json!(free.map(|m| hundredths(m.value / 1_073_741_824.0))));
-    let synced = sync(snapshot).and_then(|j| j.last_success).and_then(|at| snapshot.at.since(at));
+    let synced = snapshot.sync_job().and_then(|j| j.last_success).and_then(|at| snapshot.at.since(at));
     body.insert("last_sync_hours_ago".into(), json!(synced.map(|d| tenths(d.as_secs_f64() / 3600.0))));
     body.insert("checks".into(), Value::Object(checks(snapshot)));
     let code = if status == Status::Fail { 503 } else { 200 };
@@ -66,17 +66,12 @@ fn head(snapshot: &Snapshot, status: &str, output: &str) -> Map<String, Value> {
     body
 }
 
-/// The job that `last_sync_hours_ago` speaks of: the one of that name, else the first.
-fn sync(snapshot: &Snapshot) -> Option<&JobView> {
-    snapshot.jobs.iter().find(|j| j.name == "sync").or(snapshot.jobs.first())
-}
-
 /// All that has a name, each once: of a service and a check of one name the worse is told.
 fn components(snapshot: &Snapshot) -> BTreeMap<&str, (Status, &str)> {
     let services = snapshot.services.iter().map(|s| (s.name.as_str(), s.status, s.detail.as_str()));
     let checks = snapshot.checks.iter().map(|c| (c.name.as_str(), c.status, c.evidence.as_str()));
     let jobs = snapshot.jobs.iter().map(|j| (j.name.as_str(), j.status, j.phrase.as_str()));
-    let sync = sync(snapshot).map(|j| ("sync", j.status, j.phrase.as_str()));
+    let sync = snapshot.sync_job().map(|j| ("sync", j.status, j.phrase.as_str()));
     let backup = snapshot.backup.configured.then_some(&snapshot.backup);
     let backup = backup.map(|b| ("backup", b.status, b.phrase.as_str()));
     let mut all: BTreeMap<&str, (Status, &str)> = BTreeMap::new();
