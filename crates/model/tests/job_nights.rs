@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use steady_model::check::Status::{self, Fail, Pass, Warn};
+use steady_model::check::Status::{self, Fail, Pass, Unknown, Warn};
 use steady_model::config::Job;
 use steady_model::job::{
     AwakeLog, Cron, Freshness, Next, Outcome, Retry, RunRecord, Schedule, Seen, Slots, Timing, freshness,
@@ -311,6 +311,33 @@ fn an_agent_that_just_started_catches_up_and_says_that_it_was_not_there() {
     assert_eq!(judged.status, Pass);
     m.awake(MINUTE);
     assert_eq!(m.runs.len(), 2, "it did not catch up");
+}
+
+#[test]
+fn old_data_of_a_job_that_runs_elsewhere_are_not_green_because_the_agent_just_started() {
+    let started = |age: u64| {
+        let mut m = Machine::hourly("2026-02-24T08:00:00Z");
+        m.job.command = None;
+        m.works = None;
+        m.log.note(m.now);
+        m.succeeded(WallTime(
+            "2026-02-24T08:00:00Z".parse::<Timestamp>().unwrap()
+                - SignedDuration::from_secs(i64::try_from(age).unwrap()),
+        ));
+        m
+    };
+    let mut m = started(27 * HOUR - 20);
+    let judged = m.judged();
+    assert_eq!(judged.phrase, "synced 26 h ago; Steady was not there before 09:00; its next run is due");
+    assert_eq!(judged.status, Unknown, "nobody saw whether its runs came");
+    // A slot that comes meanwhile changes nothing about that.
+    m.awake(MINUTE);
+    let judged = m.judged();
+    assert_eq!(judged.phrase, "synced 27 h ago; Steady was not there before 09:00; its next run is due");
+    assert_eq!(judged.status, Unknown);
+    m.awake(35 * MINUTE);
+    assert_eq!(m.judged().status, Warn, "and then it was seen not to come");
+    assert_eq!(started(HOUR + 5 * MINUTE).judged().status, Pass, "one slot may just be late");
 }
 
 #[test]
