@@ -55,8 +55,13 @@ impl Waiting {
         let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let end = event.observation.at.awake;
         let answers = |w: &mut Waiter| w.check == event.name && end.since(w.asked) >= event.observation.took;
-        let answered = waiters.extract_if(.., answers);
-        answered.map(|waiter| waiter.reply.send(event.observation.clone())).count() > 0
+        let mut waited = false;
+        for waiter in waiters.extract_if(.., answers) {
+            waited = true;
+            // Who went away meanwhile needs no answer.
+            let _ = waiter.reply.send(event.observation.clone());
+        }
+        waited
     }
 }
 

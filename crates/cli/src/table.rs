@@ -9,7 +9,7 @@ use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 use steady_model::check::Status;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, Lived};
-use steady_model::snapshot::Snapshot;
+use steady_model::snapshot::{CheckView, Snapshot};
 use steady_model::time::WallTime;
 use steady_model::words;
 
@@ -50,7 +50,7 @@ pub fn snapshot(s: &Snapshot) -> String {
     let services = services(s);
     let mut checks = table(&["CHECK", "STATE", "SEEN", "EVIDENCE"]);
     for c in &s.checks {
-        checks.add_row(vec![c.name.clone(), state(c.status), ago(c.observed, s.at), c.evidence.clone()]);
+        checks.add_row(vec![c.name.clone(), state(c.status), ago(c.observed, s.at), evidence(c)]);
     }
     for j in &s.jobs {
         let phrase = if j.running_since.is_some() { "running now".to_owned() } else { j.phrase.clone() };
@@ -74,9 +74,17 @@ pub fn checks(s: &Snapshot) -> String {
     let mut checks = table(&["CHECK", "KIND", "STATE", "SEEN", "EVIDENCE"]);
     for c in &s.checks {
         let seen = ago(c.observed, s.at);
-        checks.add_row(vec![c.name.clone(), c.kind.clone(), state(c.status), seen, c.evidence.clone()]);
+        checks.add_row(vec![c.name.clone(), c.kind.clone(), state(c.status), seen, evidence(c)]);
     }
     checks.to_string()
+}
+
+/// What was seen, and whose trouble explains it: such a row gives no reason of its own above.
+fn evidence(c: &CheckView) -> String {
+    match &c.explained_by {
+        Some(cause) => format!("{} (because of {cause})", c.evidence),
+        None => c.evidence.clone(),
+    }
 }
 
 /// With memory and CPU once they were sampled.
@@ -298,6 +306,27 @@ mod tests {
             log: vec!["one".into(), "two".into()],
             backtrace: None,
         }
+    }
+
+    #[test]
+    fn a_row_whose_trouble_another_explains_names_it() {
+        let row = |explained_by: Option<&str>| CheckView {
+            name: "outbox".into(),
+            kind: "outbox".into(),
+            status: Status::Fail,
+            severity: steady_model::check::Severity::Critical,
+            evidence: "connection refused".into(),
+            since: None,
+            observed: None,
+            took_ms: 0,
+            measure: None,
+            samples: Vec::new(),
+            service: None,
+            explained_by: explained_by.map(str::to_owned),
+            action: None,
+        };
+        assert_eq!(evidence(&row(Some("db"))), "connection refused (because of db)");
+        assert_eq!(evidence(&row(None)), "connection refused");
     }
 
     #[test]

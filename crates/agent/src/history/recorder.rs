@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use steady_model::check::Status;
 use steady_model::history::Lived;
-use steady_model::snapshot::Snapshot;
+use steady_model::snapshot::{ServiceStatus, ServiceView, Snapshot};
 use steady_model::time::WallTime;
 
 /// A longer sentence is cut.
@@ -66,7 +66,7 @@ impl Recorder {
             }));
         };
         note(Kind::Overall, "", s.verdict.status, &s.verdict.sentence);
-        s.services.iter().for_each(|v| note(Kind::Service, &v.name, v.status, &v.detail));
+        s.services.iter().for_each(|v| note(Kind::Service, &v.name, v.status, lasting(v)));
         s.checks.iter().for_each(|v| note(Kind::Check, &v.name, v.status, &v.evidence));
         s.jobs.iter().for_each(|v| note(Kind::Job, &v.name, v.status, &v.phrase));
         if s.backup.configured {
@@ -98,5 +98,14 @@ impl Recorder {
         }
         subjects.insert(name.to_owned(), Open { status, from: at, seen: self.snapshots });
         true
+    }
+}
+
+/// How long a service has been ready says nothing at the moment when it becomes so.
+fn lasting(service: &ServiceView) -> &str {
+    match (service.state, service.status) {
+        (ServiceStatus::Ready, Status::Pass) => "ready",
+        (ServiceStatus::Starting, _) => "starting",
+        _ => &service.detail,
     }
 }

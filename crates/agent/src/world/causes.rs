@@ -110,6 +110,20 @@ fn a_service_warms_up_from_when_it_is_ready() {
 }
 
 #[test]
+fn a_failed_backup_is_amber_until_one_succeeds_and_says_what_failed() {
+    let mut world = world();
+    world.backup_facts().points = Some(vec![]);
+    world.backup_facts().last_error = Some("the last backup failed: the disk is full".into());
+    let seen = world.snapshot(at(110)).0;
+    assert!(told(&seen).contains("the last backup failed: the disk is full"), "{}", told(&seen));
+    assert_eq!(
+        seen.verdict.reasons.iter().map(|r| r.status).max(),
+        Some(Status::Warn),
+        "nothing is lost yet"
+    );
+}
+
+#[test]
 fn figures_are_judged_as_often_as_the_check_says_and_none_is_no_green() {
     let mut world = world();
     let sample = |world: &mut World, memory_bytes, second| {

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use steady_client::Client;
@@ -42,9 +43,14 @@ fn told(look: &CheckLook) -> String {
         look.took_ms,
         look.evidence
     )];
+    lines.extend(look.action.iter().map(|action| format!("  next: {action}")));
     lines.extend(look.measure.iter().map(|m| {
-        let value = if m.unit == "bytes" { format!(" ({})", in_bytes(m.value)) } else { String::new() };
-        format!("  {} {}{value}", m.value, m.unit)
+        let value = match m.unit.as_str() {
+            "bytes" => in_bytes(m.value),
+            "seconds" => words::span(Duration::try_from_secs_f64(m.value).unwrap_or_default()),
+            unit => format!("{} {unit}", m.value),
+        };
+        format!("  measured {value}")
     }));
     lines.extend(look.samples.iter().map(|s| {
         let labels: Vec<String> = s.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
@@ -103,5 +109,7 @@ fn tried(file: &Path, trial: &CheckTrial) -> String {
     let line = trial.line.map(|line| format!("{}:{line}: ", file.display())).unwrap_or_default();
     let evidence = trial.look.as_ref().map_or("it did not come to an end", |look| look.evidence.as_str());
     let mark = style::paint(status, style::mark(status));
-    format!("{mark} {line}{}: {words} — {evidence}", trial.name)
+    let next = trial.look.as_ref().and_then(|look| look.action.as_ref());
+    let next = next.map_or_else(String::new, |action| format!(" — {action}"));
+    format!("{mark} {line}{}: {words} — {evidence}{next}", trial.name)
 }
