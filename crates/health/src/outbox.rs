@@ -119,7 +119,7 @@ impl Outbox {
         let mut samples = vec![
             plain("pkg_outbox_depth", float(self.depth())),
             plain("pkg_outbox_oldest_pending_seconds", self.oldest.as_secs_f64()),
-            plain("steady_outbox_failed_events", float(self.failed)),
+            plain("pkg_outbox_failed_events", float(self.failed)),
         ];
         samples.extend(labelled("pkg_outbox_pending_events", "event_type", &self.pending));
         samples.extend(labelled("pkg_chunks_total", "status", &self.chunks));

@@ -64,7 +64,7 @@ pub fn refused(error: &PostgresError) -> Seen {
     let status = match error {
         PostgresError::Url(_) | PostgresError::Password(_) | PostgresError::LookUp(_) => Status::Unknown,
         // It says itself that it will be there soon.
-        PostgresError::Server(_) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => Status::Warn,
+        _ if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => Status::Warn,
         _ => Status::Fail,
     };
     Seen::new(status, error.to_string())

@@ -7,13 +7,15 @@
 use std::ffi::OsStr;
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bb8::{ManageConnection, Pool, PooledConnection, RunError};
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use steady_launch::{EnvError, Secret, environment};
 use steady_model::config::{Env, PostgresServer, SecretRef};
 use tokio::task::AbortHandle;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -22,12 +24,15 @@ use crate::worker::Aside;
 
 const RECYCLE: Duration = Duration::from_secs(3600);
 const ACQUIRE: Duration = Duration::from_secs(30);
+/// A kept connection that does not answer within this is half open, and another takes its place.
+const TRIAL: Duration = Duration::from_secs(3);
 /// A server that accepts and then says nothing keeps an attempt this long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// By statement and not by start-up options, which poolers like `PgBouncer` refuse.
 const HARDENING: &str = "SET statement_timeout = '30s'; \
      SET idle_in_transaction_session_timeout = '60s'; \
      SET default_transaction_read_only = on";
+const DEFAULT_PORT: u16 = 5432;
 const SHOWN: usize = 200;
 
 /// Why there is no answer. Never holds a password.
@@ -39,10 +44,12 @@ pub enum PostgresError {
     Password(#[from] EnvError),
     #[error("the password could not be looked up: {0}")]
     LookUp(std::io::Error),
+    #[error("{place}: {}", told(source))]
+    Connect { place: String, source: tokio_postgres::Error },
+    #[error("{place} accepts connections but does not answer within {} s", HANDSHAKE.as_secs())]
+    Silent { place: String },
     #[error("{}", told(.0))]
     Server(#[from] tokio_postgres::Error),
-    #[error("the server accepts connections but does not answer within {} s", HANDSHAKE.as_secs())]
-    Silent,
     #[error("no connection within {} s", ACQUIRE.as_secs())]
     Exhausted,
     #[error("the query gives no number, but {0}")]
@@ -62,7 +69,7 @@ impl PostgresError {
 
     pub fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Server(error) => error.code(),
+            Self::Server(error) | Self::Connect { source: error, .. } => error.code(),
             _ => None,
         }
     }
@@ -96,16 +103,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Connects to nothing yet. Must be called within a tokio runtime.
+    /// Connects to nothing yet.
+    #[expect(clippy::unreachable, reason = "the builder fails for want of a runtime only")]
     pub fn new(server: PostgresServer) -> Self {
-        let pool = Pool::builder()
+        let pool = Pool::builder(Door { server })
             .max_size(1)
-            .max_lifetime(Some(RECYCLE))
-            .connection_timeout(ACQUIRE)
-            .test_on_check_out(true)
-            .retry_connection(false)
-            .build_unchecked(Door { server });
-        Self { pool }
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(ACQUIRE))
+            .recycle_timeout(Some(TRIAL))
+            .build();
+        Self { pool: pool.unwrap_or_else(|e| unreachable!("{e}")) }
     }
 
     /// Runs `ask` on a connection, and once more on a fresh one when the server ended it meanwhile.
@@ -120,33 +127,47 @@ impl Server {
     }
 
     async fn connection(&self) -> Result<Asking, PostgresError> {
-        let session = self.pool.get_owned().await.map_err(|error| match error {
-            RunError::User(error) => error,
-            RunError::TimedOut => PostgresError::Exhausted,
+        let session = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            _ => PostgresError::Exhausted,
         })?;
-        session.asked.store(true, Ordering::Relaxed);
-        Ok(Asking(session))
+        Ok(Asking { client: Arc::clone(&session.client), session: Some(session) })
     }
 }
 
-/// A connection while it is asked. [`Asking::done`] gives it back; a look that was given up does not come to that,
-/// and its connection, on which an answer may still be under way, is closed.
-pub struct Asking(PooledConnection<'static, Door>);
+/// A connection while it is asked. [`Asking::done`] gives it back. A look that was given up does not come to that:
+/// its connection, on which an answer may still be under way, is closed, and the server is told to stop working on
+/// the answer.
+pub struct Asking {
+    client: Arc<Client>,
+    session: Option<Object<Door>>,
+}
 
 impl Asking {
     pub fn client(&self) -> &Client {
-        &self.0.client
+        &self.client
     }
 
-    pub fn done(self) {
-        self.0.asked.store(false, Ordering::Relaxed);
+    pub fn done(mut self) {
+        self.session.take();
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        let cancel = self.client.cancel_token();
+        drop(Object::take(session));
+        // Without a runtime the whole process is about to end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { tokio::time::timeout(HANDSHAKE, cancel.cancel_query(NoTls)).await });
+        }
     }
 }
 
 pub struct Session {
-    client: Client,
+    client: Arc<Client>,
     wire: AbortHandle,
-    asked: AtomicBool,
 }
 
 impl Drop for Session {
@@ -160,40 +181,56 @@ struct Door {
     server: PostgresServer,
 }
 
-impl ManageConnection for Door {
-    type Connection = Session;
+impl Manager for Door {
+    type Type = Session;
     type Error = PostgresError;
 
     /// The password is looked up for each connection, so a changed one is found by the next look.
-    async fn connect(&self) -> Result<Session, PostgresError> {
+    async fn create(&self) -> Result<Session, PostgresError> {
         let mut config: Config = self.server.url.parse().map_err(PostgresError::Url)?;
         if let Some(place) = &self.server.password {
             config.password(password(place).await?.expose());
         }
         config.application_name("steady").connect_timeout(HANDSHAKE).keepalives_idle(ACQUIRE);
+        let place = place(&config);
         let entering = async {
-            let (client, wire) = config.connect(NoTls).await?;
+            let (client, wire) = config
+                .connect(NoTls)
+                .await
+                .map_err(|source| PostgresError::Connect { place: place.clone(), source })?;
             let wire = tokio::spawn(async move {
                 // Its end is seen by the client.
                 let _ = wire.await;
             });
-            let session = Session { client, wire: wire.abort_handle(), asked: AtomicBool::new(false) };
+            let session = Session { client: Arc::new(client), wire: wire.abort_handle() };
             session.client.batch_execute(HARDENING).await?;
             Ok(session)
         };
-        tokio::time::timeout(HANDSHAKE, entering).await.unwrap_or(Err(PostgresError::Silent))
+        tokio::time::timeout(HANDSHAKE, entering)
+            .await
+            .unwrap_or_else(|_| Err(PostgresError::Silent { place: place.clone() }))
     }
 
-    async fn is_valid(&self, session: &mut Session) -> Result<(), PostgresError> {
-        session.asked.store(true, Ordering::Relaxed);
-        session.client.simple_query("").await?;
-        session.asked.store(false, Ordering::Relaxed);
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<PostgresError> {
+        if session.client.is_closed() || metrics.age() > RECYCLE {
+            return Err(RecycleError::message("closed, or old"));
+        }
+        session.client.simple_query("").await.map_err(PostgresError::from)?;
         Ok(())
     }
+}
 
-    fn has_broken(&self, session: &mut Session) -> bool {
-        session.client.is_closed() || session.asked.load(Ordering::Relaxed)
-    }
+/// `127.0.0.1:5432`, or the directory of its socket.
+fn place(config: &Config) -> String {
+    let ports = config.get_ports();
+    let place = |(number, host): (usize, &Host)| {
+        let port = ports.get(number).or(ports.first()).unwrap_or(&DEFAULT_PORT);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(dir) => format!("{}, port {port}", dir.display()),
+        }
+    };
+    config.get_hosts().iter().enumerate().map(place).collect::<Vec<_>>().join(" or ")
 }
 
 async fn password(place: &SecretRef) -> Result<Secret, PostgresError> {
