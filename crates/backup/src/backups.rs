@@ -10,9 +10,11 @@ use crate::capture::Exclude;
 use crate::catalogue::Catalogue;
 use crate::child::EngineCommand;
 use crate::error::BackupError;
+use crate::login::Logins;
 use crate::password;
 use crate::plan;
-use crate::protocol::{Command, Done, Progress, Request};
+use crate::protocol::{CaptureRequest, Command, Done, Progress, Request};
+use crate::quiet::Hush;
 use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager};
 
 /// The backups of one data directory. Cheap to clone; one operation runs at a time.
@@ -82,8 +84,18 @@ impl Backups {
         kind: PointKind,
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<RestorePoint, BackupError> {
+        self.take_in(kind, Circumstances::default(), on_progress).await
+    }
+
+    /// As [`Self::take`], with what is known of the moment.
+    pub async fn take_in(
+        &self,
+        kind: PointKind,
+        circumstances: Circumstances,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestorePoint, BackupError> {
         let _busy = self.inner.busy.lock().await;
-        self.inner.take(kind, &on_progress).await
+        self.inner.take(kind, circumstances, &on_progress).await
     }
 
     /// Reads a restore point back again and renews its `verified` date, or takes it away.
@@ -164,6 +176,15 @@ impl Backups {
     }
 }
 
+/// What the caller knows of the moment of a backup.
+#[derive(Default)]
+pub struct Circumstances {
+    /// Told by the point, such as a job that runs.
+    pub notes: Vec<String>,
+    /// Stopped and started when the configuration allows it and a copy needs it.
+    pub services: Option<Arc<dyn Services>>,
+}
+
 /// The real path of a directory that may not exist (any more).
 fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
     if let Ok(real) = path.canonicalize() {
@@ -177,13 +198,16 @@ fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
 
 impl Inner {
     async fn engine(&self, command: Command, on_progress: OnProgress<'_>) -> Result<Done, BackupError> {
-        let request = Request {
+        self.engine.run(&self.request(command), on_progress).await
+    }
+
+    fn request(&self, command: Command) -> Request {
+        Request {
             repository: self.repository.clone(),
             password_file: self.password_file.clone(),
             scratch: self.scratch.clone(),
             command,
-        };
-        self.engine.run(&request, on_progress).await
+        }
     }
 
     fn run<'a>(&'a self, services: &'a dyn Services, on_progress: OnProgress<'a>) -> Run<'a> {
@@ -207,13 +231,40 @@ impl Inner {
         Ok(())
     }
 
-    async fn take(&self, kind: PointKind, on_progress: OnProgress<'_>) -> Result<RestorePoint, BackupError> {
+    async fn take(
+        &self,
+        kind: PointKind,
+        circumstances: Circumstances,
+        on_progress: OnProgress<'_>,
+    ) -> Result<RestorePoint, BackupError> {
         self.ensure_repository().await?;
         let (source, exclude) = (self.source.clone(), self.config.exclude.clone());
-        let done = self.engine(Command::Backup { source, exclude, kind }, on_progress).await?;
-        let Done::Taken(taken) = done else { return Err(unexpected("a backup")) };
+        let folder = self.password_file.parent().unwrap_or(&self.password_file);
+        let logins = Logins::write(&self.config.capture.postgres, folder).await?;
+        let quiesce = circumstances.services.filter(|_| self.config.capture.quiesce);
+        let hush = quiesce.map(|services| Hush::new(services, self.config.services.clone()));
+        let capture = CaptureRequest {
+            classes: self.config.capture.classes.clone(),
+            dumps: logins.requests(),
+            notes: circumstances.notes,
+            quiesce: hush.is_some(),
+        };
+        let request = self.request(Command::Backup { source, exclude, kind, capture });
+        let done = self.engine.run_hushing(&request, on_progress, hush.as_ref()).await;
+        let restarted = match hush {
+            Some(hush) => hush.end().await,
+            None => Ok(None),
+        };
+        let done = done?;
+        let Done::Taken(mut taken) = done else { return Err(unexpected("a backup")) };
+        if let Ok(Some(still)) = &restarted {
+            let span = steady_model::words::span(*still);
+            taken.point.notes.push(format!("The services were back after {span}."));
+        }
         tracing::info!(point = taken.point.id, barrier_micros = taken.barrier_micros, "restore point taken");
         self.catalogue.put(&taken.point)?;
+        // The point is good all the same.
+        restarted.map_err(|why| BackupError::NotRestarted { why })?;
         self.verify(taken.point, on_progress).await
     }
 
@@ -299,7 +350,7 @@ impl Inner {
 impl Stager for Inner {
     async fn safety_point(&self, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
         // Incomplete is fine: data that cannot be read is why people restore, and the old tree is kept whole.
-        self.take(PointKind::Safety, on_progress).await.map(drop)
+        self.take(PointKind::Safety, Circumstances::default(), on_progress).await.map(drop)
     }
 
     async fn stage(&self, point: &str, into: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError> {

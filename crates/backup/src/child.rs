@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStderr};
 
 use crate::error::BackupError;
 use crate::protocol::{Done, Event, Progress, Request};
+use crate::quiet::Hush;
 
 /// How the engine is started: this program with `steady engine`'s arguments.
 #[derive(Debug, Clone)]
@@ -26,23 +27,49 @@ impl EngineCommand {
         request: &Request,
         on_progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, BackupError> {
+        self.run_hushing(request, on_progress, None).await
+    }
+
+    /// `hush` stops and starts the services when the engine asks for it.
+    pub(crate) async fn run_hushing(
+        &self,
+        request: &Request,
+        on_progress: &(dyn Fn(Progress) + Send + Sync),
+        hush: Option<&Hush>,
+    ) -> Result<Done, BackupError> {
         let pipe = |doing| move |source| BackupError::EnginePipe { doing, source };
         let mut child = self.start()?;
         let mut line = serde_json::to_vec(request).map_err(|e| pipe("cannot be asked")(e.into()))?;
         line.push(b'\n');
-        let stdin = child.stdin.take();
+        let mut stdin = child.stdin.take();
         let stdout = child.stdout.take();
         let words = tokio::spawn(last_words(child.stderr.take()));
-        if let Some(mut stdin) = stdin {
+        if let Some(stdin) = &mut stdin {
             // An engine that died at once says so by its exit.
             let _ = stdin.write_all(&line).await;
         }
+        // Its end tells an engine that it has nobody to ask.
+        let mut stdin = stdin.filter(|_| hush.is_some());
         let mut answer = None;
         if let Some(stdout) = stdout {
             let mut lines = BufReader::new(stdout).lines();
             while let Some(line) = lines.next_line().await.map_err(pipe("cannot be heard"))? {
                 match serde_json::from_str(&line) {
                     Ok(Event::Progress(progress)) => on_progress(progress),
+                    Ok(Event::Hush { restless }) => {
+                        if let (Some(hush), Some(stdin)) = (hush, &mut stdin) {
+                            let quiet = hush.stop(&restless).await;
+                            let mut line =
+                                serde_json::to_vec(&quiet).map_err(|e| pipe("cannot be asked")(e.into()))?;
+                            line.push(b'\n');
+                            let _ = stdin.write_all(&line).await;
+                        }
+                    }
+                    Ok(Event::Resume) => {
+                        if let Some(hush) = hush {
+                            hush.start().await;
+                        }
+                    }
                     Ok(Event::Done(done)) => answer = Some(Ok(done)),
                     Ok(Event::Failed { code, message }) => {
                         answer = Some(Err(BackupError::Engine { code, message }));

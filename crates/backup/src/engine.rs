@@ -8,12 +8,12 @@ use std::sync::Arc;
 use steady_disk::{FileLock, Holder, create_private_dir};
 use steady_model::backup::PointKind;
 
-use crate::capture::{self, Exclude};
+use crate::capture::{Classes, Exclude, Root, Wanted};
 use crate::error::BackupError;
 use crate::events::{Events, send};
-use crate::protocol::{Code, Command, Done, Event, Request, Taken};
+use crate::protocol::{CaptureRequest, Code, Command, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{password, stage, verify};
+use crate::{dump, password, quiet, stage, verify};
 
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -66,7 +66,9 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     let opened = Repository::open(repository, &secret, password_file)?;
     match command {
         Command::Init { .. } => Ok(Done::Initialised),
-        Command::Backup { source, exclude, kind } => backup(opened, source, exclude, *kind, scratch, events),
+        Command::Backup { source, exclude, kind, capture } => {
+            backup(opened, source, exclude, *kind, capture, scratch, events)
+        }
         Command::List => list(opened),
         Command::Verify { point } => {
             let contents = opened.contents()?;
@@ -133,11 +135,26 @@ fn backup(
     source: &Path,
     exclude: &[String],
     kind: PointKind,
+    request: &CaptureRequest,
     scratch: &Path,
     events: &Arc<Events>,
 ) -> Result<Done, BackupError> {
+    if !request.dumps.is_empty() {
+        events.phase("dumping the databases of PostgreSQL", 0);
+    }
+    let dumps = dump::dump_all(&request.dumps, scratch, |bytes| events.advance(bytes));
+    let wanted = Wanted {
+        source,
+        exclude: &Exclude::new(exclude)?,
+        classes: &Classes::new(&request.classes)?,
+        scratch,
+        kind,
+        dumps,
+        notes: request.notes.clone(),
+    };
     events.phase("taking a common cut of the databases", 0);
-    let capture = capture::capture(source, &Exclude::new(exclude)?, scratch, kind)?;
+    let root = Root::of(source);
+    let capture = quiet::capture(wanted, request.quiesce, events)?;
     events.phase("copying the data", capture.total_bytes);
     let tag = match kind {
         PointKind::Manual => "manual",
@@ -148,6 +165,7 @@ fn backup(
     let entries: Entries = Box::new(capture.entries.map(move |entry| counter.count(entry)));
     let appended = repository.append(entries, source, capture.taken.0, tag)?;
     let manifest = capture.ledger.finished()?;
+    root.still_there(source)?;
     let point = manifest.point(appended.id, appended.added);
     Ok(Done::Taken(Taken { point, barrier_micros: manifest.barrier_micros }))
 }

@@ -35,8 +35,16 @@ pub enum BackupError {
     RepositoryPlace { folder: PathBuf },
     #[error("cannot back up {}: {why}; correct `backup.source`", path.display())]
     Source { path: PathBuf, why: String },
+    #[error("cannot back up {}: {why}; try again when it is back", path.display())]
+    Vanished { path: PathBuf, why: String },
     #[error("`backup.exclude` has a pattern that cannot be read: {source}")]
     Exclude { source: globset::Error },
+    #[error("the restore point is taken, but the services that were stopped for it did not come back: {why}")]
+    NotRestarted { why: String },
+    #[error("cannot log in to the PostgreSQL database {name} (`backup.postgres.{name}`): {why}")]
+    Login { name: String, why: String },
+    #[error("`backup.classes` has the name {pattern:?}, which cannot be read: {why}")]
+    ClassPattern { pattern: String, why: String },
     #[error("there is no restore point {id}; `steady backup list` shows those there are")]
     NoSuchPoint { id: String },
     #[error("restore point {id} cannot be trusted: {why}; choose another one")]

@@ -21,6 +21,7 @@ pub(crate) fn facts(db: &Connection, journal_mode: String) -> rusqlite::Result<S
         page_size: u32::try_from(number("page_size")?).unwrap_or_default(),
         user_version: number("user_version")?,
         application_id: number("application_id")?,
+        schema_version: number("schema_version")?,
         rows,
         problem,
     })

@@ -4,30 +4,36 @@
 //! journal. Must never call a point verified that was not read back and opened, write to or checkpoint a user's
 //! live database, leave a data directory between two states, or let a type of the repository library out.
 //!
-//! Each restore point is a snapshot in the restic format with two folders: `data/`, the data directory, and
-//! `steady/manifest.json`, what was there at the cut. Plain `restic restore` reads it without Steady.
+//! Each restore point is a snapshot in the restic format: `cut/manifest.json`, what was known at the cut, then
+//! `data/`, the data directory, `postgres/`, dumps of database servers, and `steady/manifest.json`, all of it with
+//! hashes. Plain `restic restore` reads it without Steady.
 
+mod attributes;
 mod backups;
 mod capture;
 mod catalogue;
 mod child;
 mod clock;
+mod dump;
 mod engine;
 mod error;
 mod events;
 mod inspect;
+mod login;
 mod manifest;
 mod password;
 mod plan;
 mod protocol;
+mod quiet;
 mod repository;
 mod restore;
 mod stage;
 mod verify;
 
-pub use backups::Backups;
+pub use backups::{Backups, Circumstances};
 pub use child::EngineCommand;
+pub use dump::DumpRequest;
 pub use engine::engine_main;
 pub use error::BackupError;
-pub use protocol::{Code, Command, Done, Event, Progress, Request, Taken, Verdict};
+pub use protocol::{CaptureRequest, Code, Command, Done, Event, Progress, Request, Taken, Verdict};
 pub use restore::{BoxFuture, FailPoint, Moment, Services};

@@ -9,9 +9,14 @@ use steady_model::backup::{PointKind, RestorePoint, StoreEntry, TableRows};
 use steady_model::time::WallTime;
 
 /// The format of the manifest that this Steady writes, and the newest it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The data directory's place in a snapshot.
 pub const DATA: &str = "data";
+/// What was known at the cut, before any file was read: the first entry of a snapshot. Its folder sorts before
+/// [`DATA`]. A [`Manifest`] without files and hashes: those are known when all was read, and are in [`MANIFEST`].
+pub const CUT: &str = "cut/manifest.json";
+/// Dumps of database servers, `postgres/NAME.dump`.
+pub const DUMPS: &str = "postgres";
 /// The manifest's place in a snapshot. Its folder sorts after [`DATA`]: it is written when all data was read.
 pub const MANIFEST: &str = "steady/manifest.json";
 
@@ -33,6 +38,42 @@ pub struct Manifest {
     pub missing: Vec<Omission>,
     /// What a backup cannot hold: sockets, devices, pipes.
     pub skipped: Vec<Omission>,
+    /// Since format 2, as the two below.
+    #[serde(default)]
+    pub dumps: Vec<Dump>,
+    /// Circumstances of the moment: a job that ran, services that were stopped.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Files and bytes as found by the scan.
+    #[serde(default)]
+    pub scanned: Scanned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scanned {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// A database of a server, as `pg_dump -Fc` wrote it to `postgres/NAME.dump`. It has its own moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dump {
+    pub name: String,
+    pub taken: WallTime,
+    pub bytes: u64,
+    pub sha256: String,
+    /// As `pg_restore` reads them from the dump.
+    pub server_version: String,
+    pub database: String,
+    /// Tables with their data, `schema.table`, sorted.
+    pub tables: Vec<String>,
+}
+
+impl Dump {
+    /// Its place in a snapshot.
+    pub fn place(&self) -> String {
+        format!("{DUMPS}/{}.dump", self.name)
+    }
 }
 
 /// A database as it was at the cut.
@@ -41,7 +82,22 @@ pub struct StoreFile {
     pub path: RelPath,
     pub bytes: u64,
     pub sha256: String,
+    /// How it was read. Since format 2.
+    #[serde(default)]
+    pub class: StoreClass,
     pub facts: StoreFacts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreClass {
+    /// At the common cut, from a pinned read transaction.
+    #[default]
+    Wal,
+    /// A copy in one step, right after the cut.
+    Copied,
+    /// A copy that fits its index files, right after the cut.
+    Chroma,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +107,9 @@ pub struct StoreFacts {
     pub page_size: u32,
     pub user_version: i64,
     pub application_id: i64,
+    /// Changes with each change of the tables' definitions. Since format 2.
+    #[serde(default)]
+    pub schema_version: i64,
     pub rows: Vec<TableRows>,
     /// Why the rows are not known; the bytes are kept all the same.
     pub problem: Option<String>,
@@ -61,6 +120,30 @@ pub struct PlainFile {
     pub path: RelPath,
     pub bytes: u64,
     pub sha256: String,
+    /// Since format 2, as `same_as`.
+    #[serde(default, skip_serializing_if = "PlainClass::is_plain")]
+    pub class: PlainClass,
+    /// Another name of this file: the two are one file (a hard link).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<RelPath>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlainClass {
+    #[default]
+    Plain,
+    /// True up to the size it had.
+    Log,
+    /// Copied while none of its group changed.
+    Index,
+}
+
+impl PlainClass {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +173,8 @@ impl std::fmt::Display for Omission {
 impl Manifest {
     pub fn bytes(&self) -> u64 {
         let stores = self.stores.iter().map(|s| s.bytes);
-        stores.chain(self.files.iter().map(|f| f.bytes)).sum()
+        let dumps = self.dumps.iter().map(|d| d.bytes);
+        stores.chain(self.files.iter().map(|f| f.bytes)).chain(dumps).sum()
     }
 
     /// The restore point as the catalogue shows it, before anybody read it back.
@@ -101,9 +185,10 @@ impl Manifest {
             verified: None,
             kind: self.kind,
             bytes: self.bytes(),
-            files: (self.stores.len() + self.files.len() + self.links.len()) as u64,
+            files: (self.stores.len() + self.files.len() + self.links.len() + self.dumps.len()) as u64,
             added,
             missing: self.missing.iter().map(ToString::to_string).collect(),
+            notes: self.notes.clone(),
             stores: self.stores.iter().map(|s| s.entry("not checked yet".to_owned())).collect(),
         }
     }
@@ -227,6 +312,15 @@ mod tests {
         let manifest: Manifest = serde_json::from_str(text).unwrap();
         assert_eq!(manifest.version, 1);
         assert_eq!(manifest.stores.first().unwrap().facts.rows.first().unwrap().rows, 2);
+        assert_eq!(manifest.files.first().unwrap().class, PlainClass::Plain);
+        assert!(manifest.dumps.is_empty() && manifest.notes.is_empty());
+    }
+
+    #[test]
+    fn a_manifest_of_format_2_is_read_and_written_without_a_change() {
+        let text = include_str!("../tests/fixtures/manifest-2.json");
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        assert_eq!(manifest.dumps.first().unwrap().tables, ["public.documents"]);
         let again = serde_json::to_string_pretty(&manifest).unwrap();
         assert_eq!(
             again.trim(),

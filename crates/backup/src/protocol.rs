@@ -1,9 +1,13 @@
 //! What the agent and the engine process say to each other: one request line, then event lines.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
+use steady_model::config::FileClass;
+
+use crate::dump::DumpRequest;
 
 /// One piece of work for the engine. The password is named by its file, never carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub enum Command {
         source: PathBuf,
         exclude: Vec<String>,
         kind: PointKind,
+        #[serde(default)]
+        capture: CaptureRequest,
     },
     List,
     /// Reads every byte of a point back, opens its databases and compares with its manifest.
@@ -44,6 +50,17 @@ pub enum Command {
     },
 }
 
+/// How a restore point is to be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CaptureRequest {
+    pub classes: BTreeMap<String, FileClass>,
+    pub dumps: Vec<DumpRequest>,
+    /// What the point is to say of its moment.
+    pub notes: Vec<String>,
+    /// Whether the engine may ask for quiet.
+    pub quiesce: bool,
+}
+
 /// How far the work is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -58,8 +75,17 @@ pub struct Progress {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Progress(Progress),
+    /// Asks that the services be stopped, so that these can be copied; the engine waits for a line with a [`Quiet`].
+    Hush {
+        restless: Vec<String>,
+    },
+    /// The copy is made: the services may be started.
+    Resume,
     Done(Done),
-    Failed { code: Code, message: String },
+    Failed {
+        code: Code,
+        message: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +112,14 @@ pub struct Verdict {
     pub stores: Vec<StoreEntry>,
     /// Empty when everything is as the manifest says.
     pub problems: Vec<String>,
+}
+
+/// The answer to [`Event::Hush`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quiet {
+    Stopped,
+    Refused(String),
 }
 
 /// Why the engine ended.

@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 use rustic_backend::BackendOptions;
@@ -28,8 +30,12 @@ pub(crate) struct Meta {
     pub modified: Timestamp,
     pub uid: u32,
     pub gid: u32,
+    pub device: u64,
     pub inode: u64,
+    /// Names of this file; those with the same `device` and `inode` are one file.
+    pub links: u64,
     pub size: u64,
+    pub attributes: crate::attributes::Attributes,
 }
 
 pub(crate) type Opener = Box<dyn FnOnce() -> std::io::Result<Box<dyn Read + Send>> + Send>;
@@ -162,6 +168,17 @@ pub(crate) struct Stored {
     node: Node,
 }
 
+/// Equal for files of the same bytes.
+#[derive(PartialEq, Eq)]
+pub(crate) struct ContentId(Vec<String>);
+
+impl Stored {
+    pub(crate) fn content(&self) -> ContentId {
+        let chunks = self.node.content.iter().flatten();
+        ContentId(chunks.map(|id| id.to_hex().as_str().to_owned()).collect())
+    }
+}
+
 pub(crate) enum StoredKind {
     Dir,
     File,
@@ -214,10 +231,20 @@ impl Contents {
 
     /// A small file by its path in the snapshot.
     pub(crate) fn read_path(&self, id: &str, path: &str) -> Result<Vec<u8>, BackupError> {
-        let node = self.node(id, path)?;
         let mut bytes = Vec::new();
-        self.repo.dump(&node, &mut bytes).map_err(failed("read back a file", &self.at))?;
+        self.read_file(id, path, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// A file by its path in the snapshot.
+    pub(crate) fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+        mut into: &mut dyn Write,
+    ) -> Result<(), BackupError> {
+        let node = self.node(id, path)?;
+        self.repo.dump(&node, &mut into).map_err(failed("read back a file", &self.at))
     }
 }
 
@@ -266,7 +293,10 @@ fn to_node(path: &Path, meta: &Meta, content: &Content) -> Node {
         gid: Some(meta.gid),
         inode: meta.inode,
         size: meta.size,
-        links: 1,
+        links: meta.links,
+        // Else a data directory that moved to another disk would look changed as a whole.
+        device_id: if meta.links > 1 { meta.device } else { 0 },
+        extended_attributes: attributes(meta),
         ..Metadata::default()
     };
     Node::new_node(path.file_name().unwrap_or_default(), kind, metadata)
@@ -280,9 +310,24 @@ fn from_node(node: &Node) -> Meta {
         modified: node.meta.mtime.unwrap_or_default(),
         uid: node.meta.uid.unwrap_or_default(),
         gid: node.meta.gid.unwrap_or_default(),
+        device: node.meta.device_id,
         inode: node.meta.inode,
+        links: node.meta.links,
         size: node.meta.size,
+        attributes: node
+            .meta
+            .extended_attributes
+            .iter()
+            .map(|a| (a.name.clone(), a.value.clone().unwrap_or_default()))
+            .collect(),
     }
+}
+
+/// The library names their type nowhere in public: it is made from the format's own form.
+fn attributes<T: serde::de::DeserializeOwned>(meta: &Meta) -> Vec<T> {
+    let written = |(name, value): &(String, Vec<u8>)| serde_json::json!({ "name": name, "value": BASE64_STANDARD.encode(value) });
+    let made = meta.attributes.iter().map(written).map(serde_json::from_value);
+    made.filter_map(Result::ok).collect()
 }
 
 fn kind(node: &Node) -> StoredKind {

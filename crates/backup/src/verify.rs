@@ -58,7 +58,29 @@ pub(crate) fn from_repository(
         }
         found.file(&path, copy.as_ref().map_or(Path::new(""), |c| c.path()), bytes, &sha256);
     }
+    for dump in &manifest.dumps {
+        let shown = dump.place();
+        match read_dump(contents, id, &shown) {
+            Ok((bytes, sha256)) => {
+                on_bytes(bytes);
+                if (bytes, &sha256) != (dump.bytes, &dump.sha256) {
+                    found
+                        .verdict
+                        .problems
+                        .push(format!("{shown}: it reads back differently from what was backed up"));
+                }
+            }
+            Err(error) => found.verdict.problems.push(format!("{shown}: {error}")),
+        }
+    }
     Ok(found.verdict())
+}
+
+/// `pg_restore` read these very bytes when the dump was taken.
+fn read_dump(contents: &Contents, id: &str, path: &str) -> Result<(u64, String), BackupError> {
+    let mut sink = Hashing::new(None);
+    contents.read_file(id, path, &mut sink)?;
+    Ok(sink.finish())
 }
 
 /// Compares a staged tree with its point's manifest.

@@ -23,6 +23,9 @@ pub struct RestorePoint {
     pub added: u64,
     /// What could not be read. A point with entries here is incomplete and never counts as verified.
     pub missing: Vec<String>,
+    /// What a person should know of the moment it was taken: a job that ran, services that were stopped for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub stores: Vec<StoreEntry>,
 }
 

@@ -30,6 +30,7 @@ fn point() -> RestorePoint {
         files: 1,
         added: 1,
         missing: vec![],
+        notes: Vec::new(),
         stores: vec![],
     }
 }

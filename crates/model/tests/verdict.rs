@@ -208,6 +208,7 @@ fn only_a_verified_point_counts_as_a_backup() {
         files: 1,
         added: 1,
         missing: vec![],
+        notes: Vec::new(),
         stores: vec![],
     };
     let hour = Duration::from_secs(3600);

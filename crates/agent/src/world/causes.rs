@@ -157,6 +157,7 @@ fn the_room_for_the_next_backup_is_a_row_of_its_own() {
         files: 1,
         added: 1,
         missing: vec![],
+        notes: Vec::new(),
         stores: vec![],
     };
     assert_eq!(row(&world.snapshot(at(101)).0, "backup-space").status, Status::Unknown);

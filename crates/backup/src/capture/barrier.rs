@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -6,10 +7,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use steady_model::time::WallTime;
 
 use super::pages::Pages;
+use super::pins::Pin;
 use super::{Image, Store, now};
 use crate::clock::{Stopwatch, back_off};
 use crate::inspect;
-use crate::manifest::{Omission, RelPath};
+use crate::manifest::{Omission, RelPath, StoreClass};
 
 /// Waiting for the first lock holds nobody up; with one lock held, every further wait holds its writers.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -80,7 +82,7 @@ pub(crate) fn cut(source: &Path, databases: &[RelPath]) -> Cut {
     }
     for Pair { path, lock, pin } in pairs {
         drop(lock);
-        match into_store(path.clone(), pin) {
+        match into_store(source, path.clone(), pin) {
             Ok(store) => cut.pinned.push(store),
             Err(e) => cut.failed.push(Omission::new(path.as_path(), inspect::reason(&e))),
         }
@@ -120,7 +122,7 @@ fn read_something(db: &Connection) -> rusqlite::Result<()> {
 
 /// A connection that leaves the user's database as it is: it may lock, and neither checkpoints nor writes.
 /// It is opened for writing because SQLite gives the write lock to no other.
-fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -158,18 +160,18 @@ fn hold_and_pin(pairs: &[Pair]) -> Result<(WallTime, Duration), (usize, rusqlite
     Ok((at, held.map_or(Duration::ZERO, Stopwatch::elapsed)))
 }
 
-fn into_store(path: RelPath, pin: Connection) -> rusqlite::Result<Store> {
+fn into_store(source: &Path, path: RelPath, pin: Connection) -> rusqlite::Result<Store> {
     let facts = inspect::facts(&pin, "wal".to_owned())?;
     let count: u32 = pin.pragma_query_value(None, "page_count", |row| row.get(0))?;
     let bytes = u64::from(facts.page_size) * u64::from(count);
+    let pin = Arc::new(Pin::new(pin, &path.below(source)));
     let pages = Pages::new(pin, facts.page_size, count);
-    Ok(Store { path, bytes, facts, image: Image::Pinned(pages) })
+    Ok(Store { path, bytes, class: StoreClass::Wal, facts, image: Image::Pinned(pages) })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;

@@ -3,14 +3,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::pins::Watch;
 use crate::error::BackupError;
-use crate::manifest::{Manifest, Omission, PlainFile, RelPath, StoreFacts, StoreFile, hex};
+use crate::manifest::{
+    Dump, Manifest, Omission, PlainClass, PlainFile, RelPath, StoreClass, StoreFacts, StoreFile, hex,
+};
 
 /// What became of every file of a capture: the archiver skips a file that fails without a word, so each one is
 /// held by a [`Ticket`] until its last byte was read.
 pub(crate) struct Ledger {
     state: Mutex<State>,
     settled: Condvar,
+    watch: Watch,
 }
 
 struct State {
@@ -21,8 +25,8 @@ struct State {
 }
 
 impl Ledger {
-    pub(crate) fn new(manifest: Manifest) -> Self {
-        Self { state: Mutex::new(State { manifest, open: 0, sealed: false }), settled: Condvar::new() }
+    pub(crate) fn new(manifest: Manifest, watch: Watch) -> Self {
+        Self { state: Mutex::new(State { manifest, open: 0, sealed: false }), settled: Condvar::new(), watch }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -33,10 +37,14 @@ impl Ledger {
         change(&mut self.lock().manifest);
     }
 
-    /// `facts` for a database.
-    pub(crate) fn ticket(self: &Arc<Self>, path: RelPath, facts: Option<StoreFacts>) -> Ticket {
+    pub(crate) fn ticket(self: &Arc<Self>, path: RelPath, what: What) -> Ticket {
         self.lock().open += 1;
-        Ticket { ledger: Arc::clone(self), path, facts, done: false, why: None }
+        Ticket { ledger: Arc::clone(self), path, what: Some(what), why: None }
+    }
+
+    /// What is known before any file is read.
+    pub(crate) fn at_the_cut(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec_pretty(&self.lock().manifest)
     }
 
     /// Waits until every ticket came back; then the manifest is complete.
@@ -45,6 +53,8 @@ impl Ledger {
         while state.open > 0 {
             state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.manifest.stores.retain(|s| !s.sha256.is_empty());
+        state.manifest.dumps.retain(|d| !d.sha256.is_empty());
         state.manifest.stores.sort_by(|a, b| a.path.cmp(&b.path));
         state.manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         state.manifest.missing.sort_by(|a, b| a.path.cmp(&b.path));
@@ -69,9 +79,16 @@ impl Ledger {
 pub(crate) struct Ticket {
     ledger: Arc<Ledger>,
     path: RelPath,
-    facts: Option<StoreFacts>,
-    done: bool,
+    /// Taken when it is whole.
+    what: Option<What>,
     why: Option<String>,
+}
+
+/// What a ticket's file is.
+pub(crate) enum What {
+    Store(StoreClass, StoreFacts),
+    Plain { class: PlainClass, same_as: Option<RelPath> },
+    Dump(Dump),
 }
 
 impl Ticket {
@@ -80,19 +97,20 @@ impl Ticket {
     }
 
     fn whole(&mut self, bytes: u64, sha256: String) {
-        self.done = true;
         let path = self.path.clone();
-        match self.facts.take() {
-            Some(facts) => self.ledger.note(|m| m.stores.push(StoreFile { path, bytes, sha256, facts })),
-            None => self.ledger.note(|m| m.files.push(PlainFile { path, bytes, sha256 })),
-        }
+        let Some(what) = self.what.take() else { return };
+        self.ledger.note(|m| match what {
+            What::Store(class, facts) => m.stores.push(StoreFile { path, bytes, sha256, class, facts }),
+            What::Plain { class, same_as } => m.files.push(PlainFile { path, bytes, sha256, class, same_as }),
+            What::Dump(dump) => m.dumps.push(Dump { bytes, sha256, ..dump }),
+        });
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.ledger.lock();
-        if !self.done {
+        if self.what.is_some() {
             let why = self.why.take().unwrap_or_else(|| "it was not read to its end".to_owned());
             state.manifest.missing.push(Omission::new(self.path.as_path(), why));
         }
@@ -144,6 +162,7 @@ impl<R: Read> Read for Tracked<R> {
             },
             Ok(count) => {
                 self.read += count as u64;
+                self.ticket.ledger.watch.advance(count as u64);
                 self.hash.update(buf.get(..count).unwrap_or_default());
                 Ok(count)
             }

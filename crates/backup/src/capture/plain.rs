@@ -1,62 +1,103 @@
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Cursor, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use steady_model::time::WallTime;
 
 use super::scan::meta;
+use crate::clock::back_off;
 use crate::repository::Meta;
 
 /// Up to this size a file is read at once, and again when it changed meanwhile.
 const SMALL: u64 = 1 << 20;
 const TRIES: usize = 5;
-/// Files of these kinds only grow: what was there at the scan is a true state of them.
-const APPEND_ONLY: [&str; 3] = ["jsonl", "ndjson", "log"];
+/// A file's times go in steps of some milliseconds: a change within one step of the last one does not show.
+const STEP: Duration = Duration::from_millis(20);
 
 /// A plain file, read so that a change meanwhile is noticed.
 pub(crate) enum Plain {
     /// Its bytes and what was known of it then.
-    Read(Meta, Cursor<Vec<u8>>),
+    Read(Meta, Bytes),
     /// Large: streamed up to the size it has now, and looked at again at the end.
     Stream(Meta),
 }
 
-pub(crate) fn open(path: &Path) -> io::Result<Plain> {
-    let mut before = look(path)?;
+/// The whole content of a small file, for each of its names.
+pub(crate) type Bytes = Cursor<Arc<[u8]>>;
+
+/// `grows`: what was there at the first look is a true state of the file.
+pub(crate) fn open(path: &Path, grows: bool) -> io::Result<Plain> {
+    let mut before = aged(path)?;
     if before.size > SMALL {
-        return Ok(Plain::Stream(before));
+        return Ok(Plain::Stream(dressed(path, &before)));
     }
     for _ in 0..TRIES {
         let mut bytes = Vec::new();
-        File::open(path)?.take(SMALL + 1).read_to_end(&mut bytes)?;
+        open_file(path)?.take(SMALL + 1).read_to_end(&mut bytes)?;
         let after = look(path)?;
         if after == before && bytes.len() as u64 == after.size {
-            return Ok(Plain::Read(after, Cursor::new(bytes)));
+            return Ok(Plain::Read(dressed(path, &after), Cursor::new(bytes.into())));
         }
-        if only_grew(path, &before, &after) && bytes.len() as u64 >= before.size {
+        if only_grew(grows, &before, &after) && bytes.len() as u64 >= before.size {
             bytes.truncate(usize::try_from(before.size).unwrap_or(usize::MAX));
-            return Ok(Plain::Read(before, Cursor::new(bytes)));
+            return Ok(Plain::Read(dressed(path, &before), Cursor::new(bytes.into())));
         }
-        before = after;
+        before = if is_fresh(&after, STEP) { aged(path)? } else { after };
     }
     Err(io::Error::other(format!("it changed during each of {TRIES} attempts to read it")))
 }
 
-fn look(path: &Path) -> io::Result<Meta> {
+/// Opens what was a file when it was looked at: a pipe that took its place must not hold the backup up, and a link
+/// must not lead it elsewhere.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no longer a file")) }
+}
+
+/// What is known of a file without opening it, but for its attributes: they are read once.
+pub(crate) fn look(path: &Path) -> io::Result<Meta> {
     let metadata = std::fs::symlink_metadata(path)?;
     if metadata.is_file() { Ok(meta(&metadata)) } else { Err(io::Error::other("it is no longer a file")) }
 }
 
+/// As [`look`], when a further change would show.
+fn aged(path: &Path) -> io::Result<Meta> {
+    let meta = look(path)?;
+    if !is_fresh(&meta, STEP) {
+        return Ok(meta);
+    }
+    back_off(STEP);
+    look(path)
+}
+
+/// Changed less than `within` ago, or in the future.
+pub(crate) fn is_fresh(meta: &Meta, within: Duration) -> bool {
+    let changed = WallTime(meta.modified);
+    super::now().since(changed).is_none_or(|age| age < within)
+}
+
+pub(crate) fn dressed(path: &Path, meta: &Meta) -> Meta {
+    Meta { attributes: crate::attributes::read(path), ..meta.clone() }
+}
+
 /// Whether what was read is still true, asked after the last byte.
-pub(crate) fn unchanged(path: &Path, before: &Meta) -> Result<(), String> {
+pub(crate) fn unchanged(path: &Path, before: &Meta, grows: bool) -> Result<(), String> {
     let after = look(path).map_err(|e| format!("it could not be looked at after it was read: {e}"))?;
-    if after == *before || only_grew(path, before, &after) {
+    let bare = Meta { attributes: Vec::new(), ..before.clone() };
+    if after == bare || only_grew(grows, before, &after) {
         return Ok(());
     }
     Err("it changed while it was read".to_owned())
 }
 
-fn only_grew(path: &Path, before: &Meta, after: &Meta) -> bool {
-    let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    APPEND_ONLY.contains(&kind) && after.inode == before.inode && after.size >= before.size
+fn only_grew(grows: bool, before: &Meta, after: &Meta) -> bool {
+    grows && (after.device, after.inode) == (before.device, before.inode) && after.size >= before.size
 }
 
 #[cfg(test)]
@@ -67,14 +108,14 @@ mod tests {
 
     fn large(path: &Path) -> Meta {
         std::fs::write(path, vec![b'a'; 2 << 20]).unwrap();
-        match open(path).unwrap() {
+        match open(path, false).unwrap() {
             Plain::Stream(meta) => meta,
             Plain::Read(..) => panic!("a large file was read at once"),
         }
     }
 
     fn append(path: &Path) {
-        std::fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
     }
 
     #[test]
@@ -82,11 +123,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.bin");
         let before = large(&path);
-        assert_eq!(unchanged(&path, &before), Ok(()));
+        assert_eq!(unchanged(&path, &before, false), Ok(()));
         append(&path);
-        assert!(unchanged(&path, &before).is_err());
+        assert!(unchanged(&path, &before, false).is_err());
         std::fs::remove_file(&path).unwrap();
-        assert!(unchanged(&path, &before).is_err());
+        assert!(unchanged(&path, &before, false).is_err());
     }
 
     #[test]
@@ -95,9 +136,54 @@ mod tests {
         let path = dir.path().join("events.jsonl");
         let before = large(&path);
         append(&path);
-        assert_eq!(unchanged(&path, &before), Ok(()));
+        assert_eq!(unchanged(&path, &before, true), Ok(()));
         std::fs::rename(&path, dir.path().join("events.1.jsonl")).unwrap();
         std::fs::write(&path, vec![b'b'; 3 << 20]).unwrap();
-        assert!(unchanged(&path, &before).is_err());
+        assert!(unchanged(&path, &before, true).is_err());
+    }
+
+    #[test]
+    fn a_small_file_that_is_replaced_again_and_again_is_never_read_half() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.json");
+        let versions = [vec![b'a'; 700_000], vec![b'b'; 650_000]];
+        std::fs::write(&path, &versions[0]).unwrap();
+        let (stop, told) = std::sync::mpsc::channel::<()>();
+        let (to, contents) = (path.clone(), versions.clone());
+        let writer = std::thread::spawn(move || {
+            let pace = Duration::from_micros(300);
+            for number in 0_usize.. {
+                // In place, as programs that do not know better write.
+                std::fs::write(&to, &contents[number % 2]).unwrap();
+                if told.recv_timeout(pace) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        for _ in 0..100 {
+            if let Ok(Plain::Read(meta, bytes)) = open(&path, false) {
+                let bytes = bytes.into_inner();
+                assert_eq!(bytes.len() as u64, meta.size);
+                assert!(
+                    bytes.is_empty()
+                        || versions.iter().any(|v| v[..] == bytes[..])
+                        || bytes.iter().all(|b| *b == bytes[0])
+                );
+            }
+        }
+        drop(stop);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_does_not_hold_the_backup_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("was-a-file");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(open_file(&path).is_err());
+        std::fs::write(dir.path().join("secret"), "elsewhere").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("secret", &link).unwrap();
+        assert!(open_file(&link).is_err(), "a link was followed");
     }
 }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -7,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Image, Store};
 use crate::clock::back_off;
 use crate::inspect;
-use crate::manifest::RelPath;
+use crate::manifest::{RelPath, StoreClass};
 
 const TRIES: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -29,7 +30,8 @@ pub(crate) fn stage(source: &Path, path: &RelPath, scratch: &Path) -> Result<Sto
     let facts = inspect::facts(&into, mode).map_err(said)?;
     into.close().map_err(|(_, e)| inspect::reason(&e))?;
     let bytes = std::fs::metadata(&copy).map_err(|e| e.to_string())?.len();
-    Ok(Store { path: path.clone(), bytes, facts, image: Image::Copied(copy) })
+    let image = Image::Copied(Arc::new(copy));
+    Ok(Store { path: path.clone(), bytes, class: StoreClass::Copied, facts, image })
 }
 
 fn copy_in_one_step(from: &Connection, into: &mut Connection) -> Result<(), String> {

@@ -87,7 +87,7 @@ fn copy_entry(from: &Path, to: &Path) -> Result<(), BackupError> {
         std::os::unix::fs::symlink(target, to).map_err(BackupError::io("create the link", to))?;
     } else if metadata.is_file() {
         std::fs::copy(from, to).map_err(BackupError::io("copy to", to))?;
-        dress(to, &file_meta(&metadata))?;
+        dress(to, &file_meta(from, &metadata))?;
         File::open(to).and_then(|f| f.sync_all()).map_err(BackupError::io("flush", to))?;
     }
     // Sockets and pipes are made anew by who needs them.
@@ -96,8 +96,7 @@ fn copy_entry(from: &Path, to: &Path) -> Result<(), BackupError> {
 
 fn dress_like(from: &Path, to: &Path) -> Result<(), BackupError> {
     let metadata = std::fs::metadata(from).map_err(BackupError::io("look at", from))?;
-    std::fs::set_permissions(to, metadata.permissions()).map_err(BackupError::io("set the mode of", to))?;
-    dress(to, &file_meta(&metadata))
+    dress(to, &file_meta(from, &metadata))
 }
 
 fn clear(place: &Path) -> Result<(), BackupError> {

@@ -14,12 +14,13 @@ use steady_model::config;
 pub struct World {
     pub dir: tempfile::TempDir,
     pub exclude: Vec<String>,
+    pub capture: config::Capture,
 }
 
 pub fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
-    World { dir, exclude: vec![".sync_*".into(), "*.tmp".into()] }
+    World { dir, exclude: vec![".sync_*".into(), "*.tmp".into()], capture: config::Capture::default() }
 }
 
 impl World {
@@ -43,6 +44,7 @@ impl World {
             services: vec!["app".into()],
             every: None,
             stale_after: Duration::from_hours(36),
+            capture: self.capture.clone(),
         }
     }
 

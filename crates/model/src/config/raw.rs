@@ -1,3 +1,4 @@
+mod capture;
 mod check;
 mod job;
 mod service;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
+pub use capture::PostgresDump;
 pub use check::{Check, Kind, Number};
 pub use job::{Job, Retry};
 pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
@@ -83,6 +85,19 @@ pub struct Backup {
     /// Default: twice `every`, else 7d.
     #[schemars(with = "Option<String>")]
     pub stale_after: Option<Spanned<String>>,
+    /// Names or globs below `source` whose class is told wrong: `"feed.txt" = "log"`.
+    #[serde(default)]
+    pub classes: BTreeMap<String, super::resolved::FileClass>,
+    /// Databases of a PostgreSQL server that belong into each restore point.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PostgresDump>")]
+    pub postgres: BTreeMap<Spanned<String>, PostgresDump>,
+    /// How long a backup waits for a job that runs. Default: 10m.
+    #[schemars(with = "Option<String>")]
+    pub wait_for_jobs: Option<Spanned<String>>,
+    /// Whether the services may be stopped for a copy that does not succeed while they run.
+    #[serde(default)]
+    pub quiesce: bool,
 }
 
 pub(super) fn read(text: &str, path: &Path) -> Result<Raw, ConfigError> {

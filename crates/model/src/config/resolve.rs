@@ -1,3 +1,4 @@
+mod capture;
 mod check;
 mod check_keys;
 mod job;
@@ -154,6 +155,7 @@ impl Context<'_> {
             services: stops,
             every,
             stale_after: self.duration("backup.stale_after", raw.stale_after.as_ref(), stale)?,
+            capture: self.capture(raw)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What the rest of Steady works with.
 
+mod capture;
 mod check;
 mod job;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::depend::Dependency;
 use crate::liveness::Liveness;
 use crate::service::RestartPolicy;
+pub use capture::{Capture, FileClass, PostgresDump};
 pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
     SqliteLimits,
@@ -196,4 +198,5 @@ pub struct Backup {
     pub every: Option<Duration>,
     /// How old the newest verified point may be before the dot turns amber.
     pub stale_after: Duration,
+    pub capture: Capture,
 }

@@ -105,7 +105,7 @@ impl Context<'_> {
         self.postgres_at(key, url, raw.password.as_ref())
     }
 
-    fn postgres_at(
+    pub(super) fn postgres_at(
         &mut self,
         key: Key<'_>,
         url: &Spanned<String>,

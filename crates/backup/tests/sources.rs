@@ -1,0 +1,481 @@
+//! What a data directory may hold besides databases in WAL mode, and what of it comes back.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and measures in real time"
+)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rustix::fs::{CWD, FileType, XattrFlags, lgetxattr, lsetxattr, mknodat};
+use steady_backup::{BackupError, BoxFuture, Circumstances, Services};
+use steady_model::backup::{PointKind, RestoreOutcome};
+use steady_model::config::FileClass;
+use support::{World, notes, take, wal_database, world};
+
+/// Data that nobody holds open.
+struct Nobody;
+
+impl Services for Nobody {
+    fn stop<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn start_and_wait_healthy<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+async fn restore(world: &World, id: &str) {
+    let record = world.backups().restore(id, &Nobody, |_| {}).await.unwrap();
+    assert_eq!(record.outcome, RestoreOutcome::Restored);
+}
+
+fn manifest(world: &World, id: &str, which: &str) -> serde_json::Value {
+    serde_json::from_str(&world.restic(&["dump", id, which])).unwrap()
+}
+
+fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; 200];
+    let size = lgetxattr(path, name, &mut value[..]).ok()?;
+    value.truncate(size);
+    Some(value)
+}
+
+#[tokio::test]
+async fn attributes_hard_links_owner_and_set_user_id_come_back() {
+    let world = world();
+    let data = world.data();
+    world.write("tool", "#!/bin/sh\n");
+    fs::create_dir(data.join("tagged")).unwrap();
+    world.write("read-only.md", "x");
+    for name in ["tool", "tagged", "read-only.md"] {
+        lsetxattr(data.join(name), "user.steady.tag", b"a\0b\xff", XattrFlags::empty()).unwrap();
+    }
+    fs::set_permissions(data.join("tool"), PermissionsExt::from_mode(0o4755)).unwrap();
+    fs::set_permissions(data.join("read-only.md"), PermissionsExt::from_mode(0o400)).unwrap();
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        std::os::unix::fs::chown(data.join("read-only.md"), Some(12345), Some(54321)).unwrap();
+    }
+    world.write("a/first.bin", &"one file of two names ".repeat(100_000));
+    fs::hard_link(data.join("a/first.bin"), data.join("second.bin")).unwrap();
+    world.write("small", "also two");
+    fs::hard_link(data.join("small"), data.join("a/small-too")).unwrap();
+    world.write("lookalike", "also two");
+
+    let point = take(&world.backups()).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+    fs::remove_dir_all(&data).unwrap();
+    restore(&world, &point.id).await;
+
+    let inode = |name: &str| fs::metadata(data.join(name)).unwrap().ino();
+    assert_eq!(inode("a/first.bin"), inode("second.bin"), "two names became two files");
+    assert_eq!(inode("small"), inode("a/small-too"), "two names became two files");
+    assert_ne!(inode("small"), inode("lookalike"), "two files became one");
+    for name in ["tool", "tagged", "read-only.md"] {
+        assert_eq!(
+            attribute(&data.join(name), "user.steady.tag").as_deref(),
+            Some(&b"a\0b\xff"[..]),
+            "{name}"
+        );
+    }
+    let mode = |name: &str| fs::metadata(data.join(name)).unwrap().mode() & 0o7777;
+    assert_eq!((mode("tool"), mode("read-only.md")), (0o4755, 0o400));
+    if root {
+        let owned = fs::metadata(data.join("read-only.md")).unwrap();
+        assert_eq!((owned.uid(), owned.gid()), (12345, 54321));
+    }
+    // And as any restic restores it.
+    let by_restic = world.restic_restore(&point.id);
+    assert_eq!(attribute(&by_restic.join("tool"), "user.steady.tag").as_deref(), Some(&b"a\0b\xff"[..]));
+    let inode = |name: &str| fs::metadata(by_restic.join(name)).unwrap().ino();
+    assert_eq!(inode("a/first.bin"), inode("second.bin"));
+}
+
+#[tokio::test]
+async fn a_database_of_two_names_is_read_by_the_live_one_and_both_show_its_last_commit() {
+    let world = world();
+    let data = world.data();
+    // The name that sorts first is not the live one: beside it lies no -wal.
+    let db = wal_database(&data.join("z-live.db"));
+    db.execute_batch(
+        "PRAGMA wal_autocheckpoint=0; CREATE TABLE notes(text); PRAGMA wal_checkpoint(TRUNCATE)",
+    )
+    .unwrap();
+    fs::hard_link(data.join("z-live.db"), data.join("a-other.db")).unwrap();
+    db.execute("INSERT INTO notes VALUES ('only in the wal')", []).unwrap();
+    let point = take(&world.backups()).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+    let restored = world.restic_restore(&point.id);
+    for name in ["z-live.db", "a-other.db"] {
+        assert_eq!(notes(&Connection::open(restored.join(name)).unwrap()), ["only in the wal"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_holds_no_data_is_named_and_a_loop_of_links_is_kept_as_it_is() {
+    let world = world();
+    let data = world.data();
+    world.write("note.md", "safe");
+    mknodat(CWD, data.join("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(data.join("socket")).unwrap();
+    let mut expected = vec!["pipe", "socket"];
+    if mknodat(CWD, data.join("device"), FileType::CharacterDevice, 0o600.into(), rustix::fs::makedev(1, 3))
+        .is_ok()
+    {
+        expected.insert(0, "device");
+    }
+    fs::create_dir(data.join("a")).unwrap();
+    symlink("../a", data.join("a/self")).unwrap();
+    symlink("two", data.join("one")).unwrap();
+    symlink("one", data.join("two")).unwrap();
+    symlink("/", data.join("everything")).unwrap();
+    fs::write(data.join(OsStr::from_bytes(b"n\xffme")), "latin").unwrap();
+    let point = take(&world.backups()).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+    let told = manifest(&world, &point.id, "/steady/manifest.json");
+    let mut skipped: Vec<&str> =
+        told["skipped"].as_array().unwrap().iter().map(|s| s["path"].as_str().unwrap()).collect();
+    skipped.sort_unstable();
+    assert_eq!(skipped, expected);
+    fs::remove_dir_all(&data).unwrap();
+    restore(&world, &point.id).await;
+    assert_eq!(fs::read_link(data.join("a/self")).unwrap(), Path::new("../a"));
+    assert_eq!(fs::read_link(data.join("everything")).unwrap(), Path::new("/"));
+    assert_eq!(fs::read(data.join(OsStr::from_bytes(b"n\xffme"))).unwrap(), b"latin");
+}
+
+#[tokio::test]
+async fn the_first_entry_of_a_point_says_what_was_known_at_the_cut() {
+    let world = world();
+    let db = wal_database(&world.data().join("notes.db"));
+    db.execute_batch("PRAGMA user_version=7; PRAGMA application_id=42; CREATE TABLE notes(text); INSERT INTO notes VALUES ('a'), ('b')").unwrap();
+    world.write("events.jsonl", "{}\n");
+    let backups = world.backups();
+    let circumstances = Circumstances { notes: vec!["The job daily-sync ran.".into()], services: None };
+    let point = backups.take_in(PointKind::Manual, circumstances, |_| {}).await.unwrap();
+    assert_eq!(point.notes, ["The job daily-sync ran."]);
+    assert_eq!(backups.rescan().await.unwrap()[0].notes, point.notes, "a note was forgotten");
+    let listed = world.restic(&["ls", &point.id]);
+    let names: Vec<&str> = listed.lines().filter(|l| l.starts_with('/')).collect();
+    assert_eq!(names[..2], ["/cut", "/cut/manifest.json"], "the manifest is not the first entry");
+    let cut = manifest(&world, &point.id, "/cut/manifest.json");
+    let whole = manifest(&world, &point.id, "/steady/manifest.json");
+    for told in [&cut, &whole] {
+        assert_eq!(told["version"], 2);
+        let store = &told["stores"][0];
+        assert_eq!((&store["path"], &store["class"]), (&"notes.db".into(), &"wal".into()));
+        let facts = &store["facts"];
+        assert_eq!(
+            (&facts["journal_mode"], &facts["user_version"], &facts["application_id"]),
+            (&"wal".into(), &7.into(), &42.into())
+        );
+        assert_eq!(facts["rows"][0]["rows"], 2);
+        assert_eq!(told["notes"][0], "The job daily-sync ran.");
+        assert_eq!(told["scanned"]["files"], 2);
+    }
+    assert_eq!(cut["taken"], whole["taken"]);
+    assert_eq!(cut["stores"][0]["sha256"], "");
+    assert_eq!(whole["stores"][0]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(whole["files"][0]["class"], "log");
+}
+
+const INDEX: &str = "chroma/3f2b8c1a-0d4e-4f6a-9b7c-112233445566";
+
+/// A Chroma directory as its program leaves it: `level` is the state of both halves.
+fn chroma(data: &Path) -> Connection {
+    fs::create_dir_all(data.join(INDEX)).unwrap();
+    let db = Connection::open(data.join("chroma/chroma.sqlite3")).unwrap();
+    db.execute_batch("PRAGMA journal_mode=delete; PRAGMA synchronous=off; CREATE TABLE max_seq_id(seq INTEGER); INSERT INTO max_seq_id VALUES (0)").unwrap();
+    db.busy_timeout(Duration::from_secs(20)).unwrap();
+    persist(data, 0, &db);
+    db
+}
+
+/// The index files one after the other, in place, and then the database: as Chroma persists. It begins by asking
+/// the database, so it does not begin while another holds the write lock.
+fn persist(data: &Path, level: u64, db: &Connection) {
+    db.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+    for name in ["data_level0.bin", "header.bin", "link_lists.bin"] {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(data.join(INDEX).join(name))
+            .unwrap();
+        for _ in 0..200 {
+            file.write_all(&level.to_le_bytes().repeat(200)).unwrap();
+        }
+    }
+    db.execute("UPDATE max_seq_id SET seq = ?1", [i64::try_from(level).unwrap()]).unwrap();
+}
+
+/// Every byte of the three index files and the database tell the same level, or the database is one behind it.
+fn check_chroma(data: &Path) {
+    let db = Connection::open(data.join("chroma/chroma.sqlite3")).unwrap();
+    let seq: i64 = db.query_row("SELECT seq FROM max_seq_id", [], |r| r.get(0)).unwrap();
+    let mut levels = Vec::new();
+    for name in ["data_level0.bin", "header.bin", "link_lists.bin"] {
+        let bytes = fs::read(data.join(INDEX).join(name)).unwrap();
+        assert_eq!(bytes.len(), 320_000, "{name} is torn");
+        levels.extend(bytes.chunks(8).map(|c| u64::from_le_bytes(c.try_into().unwrap())));
+    }
+    levels.dedup();
+    assert_eq!(levels.len(), 1, "the index files are of different moments: {levels:?}");
+    let level = i64::try_from(levels[0]).unwrap();
+    assert!(seq == level || seq + 1 == level, "the database says {seq}, the index {level}");
+}
+
+/// Persists every `pace` until it is dropped.
+fn persisting(data: PathBuf, pace: Duration) -> impl Drop {
+    struct Stop(Option<std::sync::mpsc::Sender<()>>, Option<std::thread::JoinHandle<u64>>);
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            let level = self.1.take().unwrap().join();
+            assert!(std::thread::panicking() || level.unwrap() > 3, "nothing was persisted");
+        }
+    }
+    let db = chroma(&data);
+    let (stop, told) = channel();
+    let thread = std::thread::spawn(move || {
+        for level in 1.. {
+            persist(&data, level, &db);
+            if told.recv_timeout(pace) != Err(RecvTimeoutError::Timeout) {
+                return level;
+            }
+        }
+        0
+    });
+    Stop(Some(stop), Some(thread))
+}
+
+#[tokio::test]
+async fn chroma_is_taken_whole_while_it_persists_now_and_then() {
+    let world = world();
+    let _busy = persisting(world.data(), Duration::from_millis(700));
+    let backups = world.backups();
+    for _ in 0..4 {
+        let point = take(&backups).await;
+        assert!(point.verified.is_some(), "{:?}", point.missing);
+        check_chroma(&world.restic_restore(&point.id));
+        let told = manifest(&world, &point.id, "/steady/manifest.json");
+        assert_eq!(told["stores"][0]["class"], "chroma");
+        assert!(told["files"].as_array().unwrap().iter().all(|f| f["class"] == "index"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn chroma_that_persists_all_the_time_is_taken_under_its_write_lock() {
+    let world = world();
+    let _busy = persisting(world.data(), Duration::ZERO);
+    let point = take(&world.backups()).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+    check_chroma(&world.restic_restore(&point.id));
+}
+
+/// A program that writes its index whatever a lock says, and ends when it is told.
+struct Reckless {
+    data: PathBuf,
+    writing: std::sync::Mutex<Option<(std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>)>>,
+    stops: bool,
+}
+
+impl Reckless {
+    fn start(&self) {
+        let (stop, told) = channel::<()>();
+        let file = self.data.join(INDEX).join("header.bin");
+        let thread = std::thread::spawn(move || {
+            for level in 0_u64.. {
+                fs::write(&file, level.to_le_bytes().repeat(300_000)).unwrap();
+                if told.recv_timeout(Duration::ZERO) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        *self.writing.lock().unwrap() = Some((stop, thread));
+    }
+}
+
+impl Services for Reckless {
+    fn stop<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+        assert_eq!(names, ["app"]);
+        Box::pin(async {
+            if !self.stops {
+                return Err("app (pid 1) survived SIGKILL".to_owned());
+            }
+            if let Some((stop, thread)) = self.writing.lock().unwrap().take() {
+                drop(stop);
+                thread.join().unwrap();
+            }
+            Ok(())
+        })
+    }
+    fn start_and_wait_healthy<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async {
+            if self.writing.lock().unwrap().is_none() {
+                self.start();
+            }
+            Ok(())
+        })
+    }
+}
+
+fn reckless(world: &World, stops: bool) -> std::sync::Arc<Reckless> {
+    drop(chroma(&world.data()));
+    let app = Reckless { data: world.data(), writing: std::sync::Mutex::default(), stops };
+    app.start();
+    std::sync::Arc::new(app)
+}
+
+#[tokio::test]
+async fn files_that_never_stand_still_are_kept_named_and_taken_in_quiet_when_that_is_allowed() {
+    let mut world = world();
+    let app = reckless(&world, true);
+    let services = || Circumstances { notes: Vec::new(), services: Some(app.clone()) };
+    let loud = world.backups().take_in(PointKind::Manual, services(), |_| {}).await.unwrap();
+    assert_eq!(loud.verified, None, "a copy of different moments was called good");
+    assert!(loud.missing[0].contains("backup.quiesce"), "{:?}", loud.missing);
+    assert!(app.writing.lock().unwrap().is_some(), "the services were stopped without being allowed to");
+
+    let kept = world.restic(&["ls", &loud.id]);
+    assert!(kept.contains("header.bin") && kept.contains("chroma.sqlite3"), "nothing of it was kept: {kept}");
+
+    world.capture.quiesce = true;
+    let quiet = world.backups().take_in(PointKind::Manual, services(), |_| {}).await.unwrap();
+    assert!(quiet.verified.is_some(), "{:?}", quiet.missing);
+    assert!(quiet.notes[0].contains("were stopped while chroma was copied"), "{:?}", quiet.notes);
+    assert!(quiet.notes[1].contains("back after"), "{:?}", quiet.notes);
+    assert!(app.writing.lock().unwrap().is_some(), "the services were left stopped");
+    app.stop(&["app".to_owned()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn services_that_cannot_be_stopped_for_a_copy_are_told_and_left_running() {
+    let mut world = world();
+    world.capture.quiesce = true;
+    let mut app = reckless(&world, false);
+    let services = Circumstances { notes: Vec::new(), services: Some(app.clone()) };
+    let point = world.backups().take_in(PointKind::Manual, services, |_| {}).await.unwrap();
+    assert_eq!(point.verified, None);
+    assert!(point.notes[0].contains("survived SIGKILL"), "{:?}", point.notes);
+    assert!(app.writing.lock().unwrap().is_some(), "the services were left stopped");
+    std::sync::Arc::get_mut(&mut app).unwrap().stops = true;
+    app.stop(&["app".to_owned()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_class_of_the_configuration_counts_and_one_that_cannot_be_read_is_refused() {
+    let mut world = world();
+    let data = world.data();
+    fs::create_dir_all(data.join("index/deep")).unwrap();
+    world.write("index/deep/vectors", "v");
+    world.write("feed.txt", "a line\n");
+    world.capture.classes = [("index".into(), FileClass::Chroma), ("*.txt".into(), FileClass::Log)].into();
+    let point = take(&world.backups()).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+    let told = manifest(&world, &point.id, "/steady/manifest.json");
+    let classes: Vec<(&str, &str)> = told["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["path"].as_str().unwrap(), f["class"].as_str().unwrap()))
+        .collect();
+    assert_eq!(classes, [("feed.txt", "log"), ("index/deep/vectors", "index")]);
+    world.capture.classes = [("[a".into(), FileClass::Log)].into();
+    let error = world.backups().take(PointKind::Manual, |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("backup.classes"), "{error}");
+}
+
+/// As root everything can be read: so as somebody else.
+fn as_nobody(world: &World) -> steady_backup::EngineCommand {
+    let own = Command::new("chown").args(["-R", "65534:65534"]).arg(world.dir.path()).status().unwrap();
+    assert!(own.success());
+    let engine = env!("CARGO_BIN_EXE_steady-engine");
+    let engine_for_all = world.dir.path().join("engine");
+    fs::copy(engine, &engine_for_all).unwrap();
+    fs::set_permissions(&engine_for_all, PermissionsExt::from_mode(0o755)).unwrap();
+    let args = ["--reuid=65534", "--regid=65534", "--clear-groups"].map(Into::into);
+    let args = args.into_iter().chain([engine_for_all.into_os_string()]).collect();
+    steady_backup::EngineCommand { program: "setpriv".into(), args }
+}
+
+#[tokio::test]
+async fn an_unreadable_file_database_or_folder_is_named_and_the_rest_goes_on() {
+    let world = world();
+    let data = world.data();
+    world.write("note.md", "safe");
+    world.write("secret.md", "x");
+    drop(wal_database(&data.join("locked.db")).execute_batch("CREATE TABLE t(x)"));
+    world.write("closed/inside.md", "x");
+    fs::create_dir_all(world.home().join("backups")).unwrap();
+    let engine = if rustix::process::geteuid().is_root() { Some(as_nobody(&world)) } else { None };
+    for name in ["secret.md", "locked.db", "closed"] {
+        fs::set_permissions(data.join(name), PermissionsExt::from_mode(0o000)).unwrap();
+    }
+    let backups = match engine {
+        Some(engine) => {
+            fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+            let backups = steady_backup::Backups::open(&world.home(), &world.config(), engine).unwrap();
+            // The password that root wrote is for the engine to read.
+            let password = world.home().join("backups/password");
+            fs::write(&password, "for a test").unwrap();
+            fs::set_permissions(&password, PermissionsExt::from_mode(0o600)).unwrap();
+            let all = Command::new("chown").args(["-R", "65534:65534"]).arg(world.home()).status().unwrap();
+            assert!(all.success());
+            backups
+        }
+        None => world.backups(),
+    };
+    let point = take(&backups).await;
+    assert_eq!(point.verified, None, "what could not be read was called good");
+    let mut named: Vec<&str> = point.missing.iter().map(|m| m.split(':').next().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["closed", "locked.db", "secret.md"], "{:?}", point.missing);
+    assert!(point.missing.iter().all(|m| m.contains("ermission denied")), "{:?}", point.missing);
+    assert_eq!(world.restic(&["dump", &point.id, "/data/note.md"]), "safe");
+    fs::set_permissions(data.join("closed"), PermissionsExt::from_mode(0o700)).unwrap();
+}
+
+#[tokio::test]
+async fn a_data_directory_that_vanishes_while_it_is_read_makes_no_point() {
+    let world = world();
+    for number in 0..400 {
+        world.write(&format!("many/{number:04}.bin"), &format!("{number} ").repeat(60_000));
+    }
+    let backups = world.backups();
+    take(&backups).await;
+    let (data, moved) = (world.data(), world.dir.path().join("elsewhere"));
+    let gone = std::sync::atomic::AtomicBool::new(false);
+    let vanish = |p: steady_backup::Progress| {
+        if p.phase == "copying the data" && !gone.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            fs::rename(&data, &moved).unwrap();
+            // An unmounted disk leaves its mount point.
+            fs::create_dir(&data).unwrap();
+        }
+    };
+    let error = backups.take(PointKind::Manual, vanish).await.unwrap_err();
+    assert!(matches!(&error, BackupError::Engine { message, .. } if message.contains("vanished")), "{error}");
+    assert_eq!(backups.catalogue().unwrap().len(), 1);
+    fs::remove_dir(&data).unwrap();
+    let missing = backups.take(PointKind::Manual, |_| {}).await.unwrap_err().to_string();
+    assert!(missing.contains("correct `backup.source`"), "{missing}");
+    fs::rename(&moved, &data).unwrap();
+    let point = take(&backups).await;
+    assert!(point.verified.is_some(), "{:?}", point.missing);
+}
