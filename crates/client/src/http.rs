@@ -16,6 +16,10 @@ use crate::{ClientError, Figures, SOCKET};
 /// The agent answers from its snapshot; only a restore plan opens the repository, which takes seconds at worst.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// What is true now is made before anybody asks: an agent that takes longer hangs, and nobody should wait half a
+/// minute to hear that.
+const AT_HAND: Duration = Duration::from_secs(5);
+
 /// The agent sends a keep-alive every 15 s: after two missing ones it hangs.
 const SILENCE: Duration = Duration::from_secs(40);
 
@@ -51,7 +55,14 @@ impl Client {
     }
 
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
-        self.get(&["snapshot"]).await
+        let asked = self.get(&["snapshot"]);
+        match tokio::time::timeout(AT_HAND, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone(format!(
+                "it took the question and gave no answer within {} s: it hangs or is stopped",
+                AT_HAND.as_secs()
+            ))),
+        }
     }
 
     pub async fn start(&self, service: &str) -> Result<Accepted, ClientError> {

@@ -70,6 +70,15 @@ fn home() -> (TempDir, Client) {
 }
 
 #[tokio::test]
+async fn an_agent_that_hangs_is_told_within_seconds_and_not_taken_for_one_that_is_not_there() {
+    let (home, client) = home();
+    let _agent = serve(home.path(), Router::new().fallback(std::future::pending::<()>));
+    let error = soon(client.snapshot()).await.unwrap_err();
+    let ClientError::AgentGone { why, .. } = &error else { panic!("{error:?}") };
+    assert!(why.contains("it hangs or is stopped"), "{why}");
+}
+
+#[tokio::test]
 async fn a_missing_agent_is_gone_with_the_socket_and_the_reason() {
     let (home, client) = home();
     let error = soon(client.snapshot()).await.unwrap_err();
