@@ -5,6 +5,7 @@
 //! the configuration has been read to its end.
 
 mod api;
+mod backup_moment;
 mod backup_space;
 pub mod config_file;
 mod crashes;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
+use crate::backup_moment::Moment;
 use crate::milestones;
 use crate::registry::Registry;
 
@@ -207,7 +208,8 @@ impl Owner {
         let reporter = Reporter { operation, events: self.wiring.events.clone() };
         reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
         let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
-        self.running = Some(tokio::spawn(perform(work, backups, services, jobs, reporter)));
+        let moment = Moment::of(self.wiring.spec.as_ref());
+        self.running = Some(tokio::spawn(perform(work, backups, services, jobs, moment, reporter)));
         Ok(id)
     }
 
@@ -275,11 +277,15 @@ async fn perform(
     backups: Arc<Backups>,
     services: Arc<dyn Services>,
     jobs: Registry<JobHandle>,
+    moment: Moment,
     reporter: Reporter,
 ) -> Result<(), OperationError> {
     let on_progress = move |p: Progress| reporter.tell(&p);
     match work {
-        Work::BackUp(kind) => backups.take(kind, on_progress).await.map(drop)?,
+        Work::BackUp(kind) => {
+            let circumstances = moment.circumstances(services, &jobs, &on_progress).await;
+            backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
+        }
         Work::Restore(id) => {
             let _idle = Idle::all(&jobs).await?;
             refused(backups.restore(&id, &*services, on_progress).await?)?;
@@ -301,10 +307,10 @@ fn refused(record: RestoreRecord) -> Result<(), OperationError> {
 }
 
 /// Jobs that begin no run while this lives: they would write into the directory that is swapped.
-struct Idle(Vec<JobHandle>);
+pub(crate) struct Idle(Vec<JobHandle>);
 
 impl Idle {
-    async fn all(jobs: &Registry<JobHandle>) -> Result<Self, RunRefused> {
+    pub(crate) async fn all(jobs: &Registry<JobHandle>) -> Result<Self, RunRefused> {
         let mut idle = Self(Vec::new());
         for job in jobs.all() {
             job.pause().await?;

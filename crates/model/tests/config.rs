@@ -132,3 +132,33 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn how_a_backup_is_taken_is_read_and_a_password_in_the_url_is_refused() {
+    use config::{Capture, FileClass};
+    let with = |more: &str| parse(&format!("{SHORT}{more}")).map(|c| c.backup.unwrap().capture);
+    assert_eq!(with("").unwrap(), Capture::default());
+    assert_eq!(Capture::default().wait_for_jobs, Duration::from_secs(600));
+    let told = with(
+        r#"
+wait_for_jobs = "30s"
+quiesce = true
+classes = { "feed.txt" = "log", "index" = "chroma" }
+[backup.postgres.pkg]
+url = "postgres://ada@127.0.0.1:5432/pkg"
+password = "keychain:pkg"
+program = ["docker", "exec", "-i", "pkg-db", "pg_dump"]
+"#,
+    )
+    .unwrap();
+    assert_eq!((told.wait_for_jobs, told.quiesce), (Duration::from_secs(30), true));
+    assert_eq!(told.classes["feed.txt"], FileClass::Log);
+    assert_eq!(told.postgres["pkg"].program[4], "pg_dump");
+    let complain = |more: &str| with(more).unwrap_err().to_string();
+    let secret = complain("[backup.postgres.pkg]\nurl = \"postgres://ada:pw@127.0.0.1/pkg\"\n");
+    assert!(secret.contains("backup.postgres.pkg.password") && !secret.contains("pw@"), "{secret}");
+    let program = complain("[backup.postgres.pkg]\nurl = \"postgres://a@b/c\"\nprogram = [\"pg_dumpall\"]\n");
+    assert!(program.contains("must end in pg_dump"), "{program}");
+    let class = complain("classes = { \"x\" = \"logs\" }\n");
+    assert!(class.contains("did you mean `log`"), "{class}");
+}

@@ -43,6 +43,7 @@ pub fn job(spec: Job, home: &Path, events: mpsc::Sender<SyncEvent>) -> JobHandle
         tell_done,
         state: State::Idle,
         paused: false,
+        waiting: Vec::new(),
         timing: Timing::new(steady_clock::now()),
         polled: None,
         next_told: None,
@@ -84,6 +85,8 @@ struct Owner {
     tell_done: mpsc::Sender<Option<Done>>,
     state: State,
     paused: bool,
+    /// Who wants to know when no run is under way.
+    waiting: Vec<oneshot::Sender<()>>,
     timing: Timing,
     /// How often the markers are read where the system gives no events.
     polled: Option<Duration>,
@@ -108,6 +111,7 @@ impl Owner {
                         let _ = reply.send(self.pause());
                     }
                     Some(Command::Resume) => self.paused = false,
+                    Some(Command::WhenIdle(reply)) => self.waiting.push(reply),
                     Some(Command::Look) => {}
                     Some(Command::Shutdown(reply)) => leave = Some(self.stop(Some(reply))),
                     None => leave = Some(self.stop(None)),
@@ -120,6 +124,12 @@ impl Owner {
                 Some(ended) = news.done.recv() => self.ended(ended).await,
                 () = overdue => self.end_orphan(),
                 () = clock::pause(wait), if leave.is_none() => self.start_due().await,
+            }
+            if matches!(self.state, State::Idle) {
+                for reply in self.waiting.drain(..) {
+                    // Whoever waits no more is gone.
+                    let _ = reply.send(());
+                }
             }
         }
         if let Some(Some(reply)) = leave {

@@ -19,6 +19,7 @@ pub(crate) enum Command {
     Run(oneshot::Sender<Result<String, RunRefused>>),
     Pause(oneshot::Sender<Result<(), RunRefused>>),
     Resume,
+    WhenIdle(oneshot::Sender<()>),
     Look,
     Shutdown(oneshot::Sender<()>),
 }
@@ -36,6 +37,15 @@ impl JobHandle {
 
     pub async fn resume(&self) {
         let _ = self.commands.send(Command::Resume).await;
+    }
+
+    pub fn name(&self) -> &str {
+        &self.job.name
+    }
+
+    /// Ends when no run of Steady's is under way, at once when none is. Nothing keeps the next one from starting.
+    pub async fn idle(&self) {
+        self.ask(Command::WhenIdle).await;
     }
 
     /// The machine woke, or its clock was set: timers stand still meanwhile, and schedules do not.

@@ -348,3 +348,19 @@ async fn a_line_that_the_job_is_told_to_look_for_makes_a_run_partial_and_writes_
     assert_eq!(job.run().await.outcome, Outcome::Partial { why });
     assert!(!place.at("data/.sync_completed").exists());
 }
+
+#[tokio::test]
+async fn whoever_waits_for_a_job_is_told_when_its_run_has_ended() {
+    let place = Place::new();
+    let go = place.at("go");
+    let script = format!("while [ ! -e {} ]; do sleep 0.02; done", go.display());
+    let job = place.start(place.job(&script));
+    job.handle.idle().await;
+    job.handle.run_now().await.unwrap();
+    let handle = job.handle.clone();
+    let mut waiting = tokio::spawn(async move { handle.idle().await });
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut waiting).await;
+    assert!(early.is_err(), "told while the run was under way");
+    fs::write(go, "").unwrap();
+    tokio::time::timeout(LIMIT, waiting).await.unwrap().unwrap();
+}

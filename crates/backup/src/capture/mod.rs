@@ -232,3 +232,6 @@ impl Root {
 fn now() -> steady_model::time::WallTime {
     steady_clock::now().wall
 }
+
+#[cfg(test)]
+mod tests;
