@@ -55,6 +55,12 @@ pub struct Entry {
     /// A one-shot that has done its work, and how that ended.
     #[serde(default)]
     pub completed: Option<Exit>,
+    /// Unexpected exits in a row before this process, and whether they made a crash loop: another agent is no
+    /// reason to begin the quick tries anew.
+    #[serde(default)]
+    pub streak: u32,
+    #[serde(default)]
+    pub looping: bool,
 }
 
 /// What a person asked for last.
@@ -138,6 +144,8 @@ impl Entry {
             wanted: Wanted::Up,
             ready: false,
             completed: None,
+            streak: 0,
+            looping: false,
         }
     }
 
@@ -183,7 +191,8 @@ mod tests {
     const V2: &str = r#"{"version":2,"service":"brain","boot_id":"8f2c","process":{"pid":4711,"started":99},
         "group":4711,"run":3,"exe":"/usr/bin/brain","exe_file":{"inode":7,"bytes":9000,"modified":[1790000000,5]},
         "port":8000,"spawned":"2026-11-22T09:15:30Z","fifo":"/h/fifo/brain","log_dir":"/h/logs/brain",
-        "log_from":"3:1200","wanted":"down","ready":true,"completed":{"how":"code","value":0}}"#;
+        "log_from":"3:1200","wanted":"down","ready":true,"completed":{"how":"code","value":0},
+        "streak":4,"looping":true}"#;
 
     #[test]
     fn a_journal_of_version_1_is_understood_and_wants_its_service_up() {
@@ -195,6 +204,7 @@ mod tests {
         let entry = journal.read().unwrap().unwrap();
         assert_eq!((entry.process.as_ref().unwrap().pid, entry.run), (4711, 3));
         assert_eq!((entry.wanted, entry.ready, entry.completed), (Wanted::Up, false, None));
+        assert_eq!((entry.streak, entry.looping), (0, false));
         journal.write(&entry).unwrap();
         assert_eq!(journal.read().unwrap(), Some(entry));
     }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use common::{SOON, World, group_of, is_alive, kill, ready, wait_until};
 use steady_model::config::{Manager, Readiness, Service};
 use steady_model::process::Exit;
-use steady_model::service::End;
+use steady_model::service::{End, State};
+use steady_supervise::ServiceHandle;
 
 #[test]
 fn a_killed_agents_service_runs_on_and_the_next_agent_takes_it_back_without_a_lost_line() {
@@ -106,6 +107,29 @@ async fn a_detached_service_runs_on_and_its_end_is_seen_by_the_one_who_took_it_b
     let back = common::ready_as_another_than(&second, pid).await;
     assert_eq!(second.lifecycle().last_end.unwrap().0, End::Exited(Exit::Unobserved));
     assert_eq!(world.answer(), Some(back));
+    second.stop_and_wait(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_agent_does_not_begin_the_quick_tries_of_a_crash_loop_anew() {
+    let world = World::new();
+    let tries = || std::fs::read_to_string(world.home().join("tries")).unwrap_or_default().len();
+    let spec = world.quiet("printf x >> tries; exit 3");
+    let backs_off = async |service: &ServiceHandle| {
+        let waits = |state: &State| matches!(state, State::Backoff { .. });
+        let life = common::wait_for(service, "it waits for its next try", waits).await;
+        (tries(), life.streak)
+    };
+    let first = world.supervise(spec.clone());
+    assert_eq!(backs_off(&first).await, (2, 2), "at once the first time");
+    first.detach().await;
+
+    let second = world.supervise(spec);
+    assert_eq!(backs_off(&second).await, (3, 2), "one try, and it waits again");
+    // A person who stops it forgives it.
+    second.stop_and_wait(SOON).await.unwrap();
+    second.start().unwrap();
+    assert_eq!(backs_off(&second).await, (5, 2));
     second.stop_and_wait(SOON).await.unwrap();
 }
 

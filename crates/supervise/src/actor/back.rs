@@ -40,6 +40,9 @@ impl Actor {
             return vec![Input::Stop];
         }
         let this_boot = process_info::boot_id().is_ok_and(|boot| boot == self.memory.entry.boot_id);
+        if this_boot {
+            (self.life.streak, self.life.looping) = (self.memory.entry.streak, self.memory.entry.looping);
+        }
         if let Some(exit) = self.memory.entry.completed.filter(|_| this_boot && self.spec.oneshot) {
             let reason = StopReason::Completed(exit);
             self.life.state = State::Stopped { since: steady_clock::now().wall, reason };

@@ -108,7 +108,9 @@ impl Actor {
         let look = Look { port: self.spec.port, mark: self.mark.clone() };
         match self.hands.clone() {
             Hands::Own(child) => {
-                let (journal, entry) = (self.memory.journal.clone(), self.memory.entry.clone());
+                let journal = self.memory.journal.clone();
+                let (streak, looping) = (self.life.streak, self.life.looping);
+                let entry = Entry { streak, looping, ..self.memory.entry.clone() };
                 let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
                 spawn_blocking(move || {
                     if let Some(start) = look.obstacle() {

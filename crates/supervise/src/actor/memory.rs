@@ -47,6 +47,10 @@ impl Actor {
 
     /// What a step led to and cannot be seen by looking at processes.
     pub(super) async fn remember(&mut self) {
+        // A growing streak is written with the next start.
+        if self.life.streak == 0 && self.memory.entry.streak > 0 {
+            self.memory.note(|entry| (entry.streak, entry.looping) = (0, false)).await;
+        }
         match &self.life.state {
             State::Ready { .. } if !self.memory.entry.ready => {
                 // The others can be asked again.
