@@ -28,8 +28,12 @@ fn at(second: u64) -> Now {
 
 /// `brain` became ready at second 100.
 fn world() -> World {
+    world_of(CONFIG)
+}
+
+fn world_of(text: &str) -> World {
     let roots = Roots { base: "/".as_ref(), user_home: None };
-    let config = config::parse(CONFIG, "steady.toml".as_ref(), roots).unwrap();
+    let config = config::parse(text, "steady.toml".as_ref(), roots).unwrap();
     let agent = AgentInfo {
         version: "0".into(),
         pid: 1,
@@ -121,6 +125,29 @@ fn a_failed_backup_is_amber_until_one_succeeds_and_says_what_failed() {
         Some(Status::Warn),
         "nothing is lost yet"
     );
+}
+
+#[test]
+fn a_check_without_a_service_warms_up_from_the_agents_start() {
+    let mut world =
+        world_of("version = 1\n[check.api]\nkind = \"http\"\nurl = \"http://x\"\nwarm_up = \"20s\"\n");
+    // The first snapshot was at second 99.
+    see(&mut world, "api", Status::Fail, 110);
+    assert_eq!(row(&world.snapshot(at(111)).0, "api").status, Status::Unknown);
+    see(&mut world, "api", Status::Fail, 120);
+    assert_eq!(row(&world.snapshot(at(121)).0, "api").status, Status::Fail);
+}
+
+#[test]
+fn a_check_of_the_users_own_takes_the_place_of_backup_space() {
+    let own = "[check.backup-space]\nkind = \"disk\"\npath = \"/backups\"\n";
+    let mut world = world_of(&format!("{CONFIG}{own}"));
+    world.backup_facts().points = Some(vec![]);
+    see(&mut world, "backup-space", Status::Pass, 102);
+    world.space_seen(Ok(Space { free: 0, total: 1000 }), at(103));
+    let seen = world.snapshot(at(104)).0;
+    let rows: Vec<&CheckView> = seen.checks.iter().filter(|c| c.name == "backup-space").collect();
+    assert_eq!((rows.len(), rows[0].evidence.as_str()), (1, "Pass"), "one row, and what their check saw");
 }
 
 #[test]
