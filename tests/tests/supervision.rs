@@ -129,3 +129,18 @@ async fn the_end_of_the_agent_ends_what_it_started() {
     assert!(pids.iter().all(|p| !alive(*p)), "{pids:?}");
     assert_eq!(stack.steady(&["status"]).status.code(), Some(3));
 }
+
+#[tokio::test]
+async fn a_start_of_what_is_degraded_says_so_at_once() {
+    let stack = Stack::with(
+        "[service.slow]\ncommand = [\"sleep\", \"600\"]\nready = { http = \"http://127.0.0.1:1/\", timeout = \"1s\" }\n",
+    );
+    stack.up();
+    stack.until("degraded", |s| s.services[0].state == ServiceStatus::Degraded).await;
+    let asked = Instant::now();
+    let out = stack.steady(&["start", "slow"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(said.contains("not ready after 1 s"), "{said}");
+    assert!(asked.elapsed() < steady_e2e::LIMIT, "{:?}", asked.elapsed());
+}

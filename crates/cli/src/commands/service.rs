@@ -24,10 +24,10 @@ pub async fn restart(client: &Client, names: Vec<String>, json: bool) -> anyhow:
             client.restart(&service.name).await?;
         }
     }
-    settle(client, &before, json, |was, is| {
+    let done = |was: &ServiceView, is: &ServiceView| {
         (is.state == ServiceStatus::Ready && is.pid != was.pid) || has_done_its_work(is)
-    })
-    .await
+    };
+    settle(client, &before, json, done, is_hopeless).await
 }
 
 pub async fn start(client: &Client, names: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
@@ -40,7 +40,11 @@ pub async fn start(client: &Client, names: Vec<String>, json: bool) -> anyhow::R
             client.start(&service.name).await?;
         }
     }
-    settle(client, &before, json, |_, is| is.state == ServiceStatus::Ready || has_done_its_work(is)).await
+    let done = |_: &ServiceView, is: &ServiceView| is.state == ServiceStatus::Ready || has_done_its_work(is);
+    // What runs already is not started, so it is as degraded as it was.
+    let lost =
+        |was: &ServiceView, is: &ServiceView| is.state == ServiceStatus::Degraded || is_hopeless(was, is);
+    settle(client, &before, json, done, lost).await
 }
 
 pub async fn stop(client: &Client, names: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
@@ -53,7 +57,7 @@ pub async fn stop(client: &Client, names: Vec<String>, json: bool) -> anyhow::Re
             client.stop(&service.name).await?;
         }
     }
-    settle(client, &before, json, |_, is| is.state == ServiceStatus::Stopped).await
+    settle(client, &before, json, |_, is| is.state == ServiceStatus::Stopped, is_hopeless).await
 }
 
 async fn chosen(client: &Client, names: Vec<String>) -> anyhow::Result<Vec<ServiceView>> {
@@ -93,6 +97,7 @@ async fn settle(
     before: &[ServiceView],
     json: bool,
     done: fn(&ServiceView, &ServiceView) -> bool,
+    hopeless: fn(&ServiceView, &ServiceView) -> bool,
 ) -> anyhow::Result<ExitCode> {
     let now_of = |s: &Snapshot, was: &ServiceView| s.services.iter().find(|is| is.name == was.name).cloned();
     // Each for itself: one that keeps failing must not make the others wait.
@@ -101,8 +106,7 @@ async fn settle(
         let arrived = before.iter().filter(|was| now_of(s, was).is_some_and(|is| done(was, &is)));
         came_there.extend(arrived.map(|was| was.name.as_str()));
         before.iter().all(|was| {
-            let lost = || now_of(s, was).is_some_and(|is| is_hopeless(was, &is));
-            came_there.contains(was.name.as_str()) || lost()
+            came_there.contains(was.name.as_str()) || now_of(s, was).is_some_and(|is| hopeless(was, &is))
         })
     })
     .await?;
