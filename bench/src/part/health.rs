@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 use steady_model::check::Status;
 use steady_model::project::metrics::{self, Format};
@@ -71,14 +70,26 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let projections = projections(workspace)?;
     say(&format!("health: all views of {SERVICES} services take {projections:.3} ms"));
     // The clients' own; whatever is started by `on_first` has the first.
-    let mut last = CpuSet::new();
-    last.set(machine.processors - 1);
-    sched_setaffinity(None, &last).context("cannot keep to one processor")?;
+    keep_to(machine.processors - 1)?;
     let (p99, most) = loaded(workspace)?;
     say(&format!("health: p99 {p99:.3} ms at {RATE}/s, at most {most:.0}/s"));
     let fastapi = fastapi(workspace)?;
     let rows = vec![Row { p99, most, fastapi, checks_share, marker_p99, projections }];
     keep(workspace, PART, &Results { machine, rows })
+}
+
+#[cfg(target_os = "linux")]
+fn keep_to(processor: usize) -> anyhow::Result<()> {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+
+    let mut one = CpuSet::new();
+    one.set(processor);
+    sched_setaffinity(None, &one).context("cannot keep to one processor")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_to(_processor: usize) -> anyhow::Result<()> {
+    anyhow::bail!("this system keeps no program to one processor, and without that the rates do not compare")
 }
 
 /// An agent, or a peer; ends with its value.

@@ -483,6 +483,8 @@ export interface components {
         Changed: "added" | "removed" | "changed";
         /** @description What one look of a check saw, before it is judged together with those before it. */
         CheckLook: {
+            /** @description What to do about it, when it did not pass. */
+            action?: string | null;
             at: components["schemas"]["WallTime"];
             evidence: string;
             kind: string;
@@ -494,6 +496,8 @@ export interface components {
             took_ms: number;
         };
         CheckView: {
+            /** @description What a person does about it, where its cause is known; the reason that it gives has an action in any case. */
+            action?: string | null;
             evidence: string;
             /** @description The check or service whose trouble explains this one's: it gives no reason of its own meanwhile. */
             explained_by?: string | null;
@@ -833,6 +837,8 @@ export interface components {
             kind: components["schemas"]["PointKind"];
             /** @description What could not be read. A point with entries here is incomplete and never counts as verified. */
             missing: string[];
+            /** @description What a person should know of the moment it was taken: a job that ran, services that were stopped for it. */
+            notes?: string[];
             stores: components["schemas"]["StoreEntry"][];
             taken: components["schemas"]["WallTime"];
             verified?: components["schemas"]["WallTime"] | null;
@@ -1021,7 +1027,7 @@ export interface operations {
     status: {
         parameters: {
             query?: {
-                /** @description the first one by default */
+                /** @description by default the one named sync, else the first with sync in its name, else the first */
                 job?: string;
             };
             header?: never;
