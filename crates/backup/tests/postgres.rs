@@ -256,7 +256,7 @@ async fn a_dump_that_was_cut_off_is_a_failure_though_its_table_of_contents_is_wh
 }
 
 #[tokio::test]
-async fn a_table_that_is_dropped_while_it_is_dumped_fails_by_its_exit_code() {
+async fn a_dump_that_failed_half_way_is_known_by_its_exit_code() {
     let world = world();
     // The output begins well: only the exit code tells.
     let program = in_the_way(&world, "printf PGDMP; echo 'pg_dump: error: lost the server' >&2; exit 1");
