@@ -160,8 +160,13 @@ impl Timing {
             self.missed = Some(slot);
             return Ok(slot);
         }
-        let due = grid.newest(now.wall).filter(open);
-        Err(due.map_or(LOOK, |slot| job.late_after.saturating_sub(self.log.since(slot, now)).min(LOOK)))
+        let left = match grid.newest(now.wall).filter(open) {
+            Some(slot) => job.late_after.saturating_sub(self.log.since(slot, now)),
+            None => {
+                grid.next(now.wall).and_then(|slot| slot.since(now.wall)).map_or(LOOK, |d| d + job.late_after)
+            }
+        };
+        Err(left.min(LOOK))
     }
 
     fn plan(&self, job: &Job, now: Now, zone: &TimeZone) -> Plan {
