@@ -209,8 +209,8 @@ fn an_agent_killed_at_any_moment_of_any_order_leaves_one_copy_or_none() {
     let mut host = world.host(&spec);
     host.order("start");
     host.wait_for("Ready");
-    let running = world.marked();
-    assert_eq!(running.len(), 1);
+    // What was taken back may still be restarted, as it was wanted before the last agent died.
+    wait_until("one copy runs", || world.marked().len() == 1);
     host.order("stop");
     host.wait_for("Stopped");
     host.kill();

@@ -19,6 +19,7 @@ use crate::environment::Mark;
 use crate::error::SpawnError;
 use crate::exit_watch::pid_of;
 use crate::journal::{Entry, Journal};
+use crate::spawn::Gate;
 use crate::stop::{Group, signal_of};
 use crate::{environment, process_info, spawn};
 
@@ -27,6 +28,7 @@ pub struct Child {
     mark: Mark,
     journal: Journal,
     fifo: PathBuf,
+    gate: Gate,
     home: PathBuf,
     held: Mutex<Held>,
 }
@@ -55,6 +57,7 @@ impl Child {
             mark: Mark::new(&spec.name, home),
             journal: Journal::of(home, &spec.name),
             fifo: crate::fifo_of(home, &spec.name),
+            gate: Gate::of(home, &spec.name),
             home: home.to_owned(),
             spec: Mutex::new(Arc::new(spec.clone())),
             held: Mutex::default(),
@@ -69,6 +72,9 @@ impl Child {
     /// What an earlier agent left, and what it wrote down; what the system's manager ran for it is ended. Blocking.
     pub(crate) fn take_back(&self, entry: Option<&Entry>, census: &Census) -> Earlier {
         super::end_generated(&self.spec(), &self.home);
+        if let Err(e) = self.gate.enter() {
+            tracing::warn!(service = self.spec().name, "a start that was half done would not be seen: {e}");
+        }
         let earlier = adopt::find(entry, &self.mark, census);
         let unwritten = match &earlier {
             Earlier::Running { unwritten, .. } => *unwritten,
@@ -84,7 +90,7 @@ impl Child {
         let mut held = self.held();
         held.run += 1;
         let environment = environment::environment(&spec.env, &self.mark, held.run)?;
-        let (child, exe) = spawn::spawn(&spec, &environment, &self.fifo)?;
+        let (child, exe) = spawn::spawn(&spec, &environment, &self.fifo, &self.gate)?;
         // An unreaped child is always there to be seen, also when it has ended.
         let started = process_info::look(child.id()).map_or(0, |seen| seen.id.started);
         let id = ProcessId { pid: child.id(), started };
