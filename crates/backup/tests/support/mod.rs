@@ -178,3 +178,8 @@ impl Services for App {
         Box::pin(async { if self.is_running() { Ok(()) } else { self.open() } })
     }
 }
+
+/// One of the two manifests of a point, read by restic.
+pub fn manifest(world: &World, id: &str, which: &str) -> serde_json::Value {
+    serde_json::from_str(&world.restic(&["dump", id, which])).unwrap()
+}
