@@ -144,3 +144,31 @@ async fn a_start_of_what_is_degraded_says_so_at_once() {
     assert!(said.contains("not ready after 1 s"), "{said}");
     assert!(asked.elapsed() < steady_e2e::LIMIT, "{:?}", asked.elapsed());
 }
+
+#[tokio::test]
+async fn a_second_signal_ends_the_agent_at_once_and_leaves_the_services_to_the_next() {
+    let stack = Stack::with(
+        "[service.stubborn]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; while :; do sleep 1; done\"]\n\
+         stop_grace = \"5s\"\n",
+    );
+    stack.up();
+    let up = stack.until("up", |s| s.services[0].state == ServiceStatus::Ready).await;
+    let (agent, service) = (up.agent.pid, up.services[0].pid.unwrap());
+    let term = || {
+        let kill = std::process::Command::new("kill").arg(agent.to_string()).status().unwrap();
+        assert!(kill.success());
+    };
+    term();
+    stack.until("stopping in order", |s| s.services[0].state == ServiceStatus::Stopping).await;
+    assert!(alive(agent), "it waits for its service");
+    term();
+    let begun = Instant::now();
+    while alive(agent) {
+        assert!(begun.elapsed() < steady_e2e::LIMIT, "the second signal did not end it");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(alive(service), "it was killed in its grace");
+    stack.up();
+    let taken = stack.until("taken back", |s| s.services[0].pid == Some(service)).await;
+    assert_ne!(taken.agent.pid, agent);
+}

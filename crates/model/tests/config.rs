@@ -80,6 +80,8 @@ fn mistakes_are_told_with_file_line_range_and_the_nearest_name() {
         "version = 1\n[agent]\nlisten = \"0.0.0.0:7457\"\n".into(),
         "version = 1\n[service.brain\n".into(),
         "[service.brain]\ncommand = [\"x\"]\n".into(),
+        "version = 1\n[service.db]\nmanager = \"launchd\"\nunit = \"org.db\"\nready = { log = \"up\" }\n"
+            .into(),
     ];
     let said: Vec<String> = cases.iter().map(|c| complaint(c)).collect();
     insta::assert_snapshot!(said.join("\n"));

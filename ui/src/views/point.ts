@@ -9,6 +9,8 @@ export type PointRow = {
   files: string;
   /** Files that could not be read; such a point is never verified. */
   incomplete: string | null;
+  /** What a person should know of the moment it was taken. */
+  notes: string[];
   stores: { path: string; rows: string; bad: string | null }[];
 };
 
@@ -19,6 +21,7 @@ export function pointRow(point: RestorePoint): PointRow {
     added: bytes(point.added),
     files: en.backups.files(count(point.files)),
     incomplete: point.missing.length === 0 ? null : en.backups.incomplete(point.missing.length),
+    notes: point.notes ?? [],
     stores: point.stores.map((store) => ({
       path: store.path,
       rows: store.rows.map(({ table, rows }) => en.backups.rows(count(rows), table)).join(', '),

@@ -120,7 +120,10 @@ impl Actor {
                     start_child(&child, &journal, &entry, log)
                 })
             }
-            Hands::Other(manager) => spawn_blocking(move || start_other(&manager, &look)),
+            Hands::Other(manager) => {
+                let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
+                spawn_blocking(move || start_other(&manager, &look, LogWatch::open(&spec.ready, &dir)))
+            }
         }
     }
 
@@ -191,7 +194,8 @@ fn start_child(child: &Arc<Child>, journal: &Journal, entry: &Entry, log: Option
     Start::Runs(Box::new(Started { id: spawned.id, leads: true, since, entry: Some(entry), log }))
 }
 
-fn start_other(manager: &Arc<dyn Manager>, look: &Look) -> Start {
+/// `log` is watched from before the start: what a generated unit runs writes to it as a child does.
+fn start_other(manager: &Arc<dyn Manager>, look: &Look, log: Option<LogWatch>) -> Start {
     match manager.find() {
         Ok(Some(id)) => return Start::Found(id),
         Ok(None) => {}
@@ -204,7 +208,7 @@ fn start_other(manager: &Arc<dyn Manager>, look: &Look) -> Start {
         Ok(id) => {
             let leads = process_info::look(id.pid).is_some_and(|seen| seen.group == id.pid);
             let since = process_info::since(id.pid);
-            Start::Runs(Box::new(Started { id, leads, since, entry: None, log: None }))
+            Start::Runs(Box::new(Started { id, leads, since, entry: None, log }))
         }
         Err(e) => Start::Failed(e.to_string()),
     }

@@ -74,6 +74,13 @@ impl Context<'_> {
             (ManagerKind::Launchd, _) => Manager::Launchd { unit },
             (ManagerKind::Systemd, _) => Manager::Systemd { unit },
         };
+        if let (Some(_), Some(line)) = (&typed.unit, &typed.ready.log) {
+            let what = format!(
+                "{} needs output that Steady keeps, and a `unit` keeps its own; use `http`, `tcp`, `command` or `delay`",
+                key("ready.log")
+            );
+            return Err(self.bad(line, what));
+        }
         match (&typed.command, &typed.unit) {
             (Some(command), None) => Ok((manager, self.command(&key("command"), command)?)),
             (None, Some(_)) => Ok((manager, Vec::new())),
