@@ -42,7 +42,7 @@ pub enum OperationError {
     NotConfigured,
     #[error("there is no restore to undo")]
     NothingToUndo,
-    #[error("there is no restore point {id}; `steady backup list` shows them")]
+    #[error("there is no restore point {id}; `steady backups` shows them")]
     UnknownPoint { id: String },
     #[error("the data is in use by a job: {0}; wait until it has ended")]
     JobRuns(#[from] RunRefused),

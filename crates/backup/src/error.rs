@@ -45,7 +45,7 @@ pub enum BackupError {
     Login { name: String, why: String },
     #[error("`backup.classes` has the name {pattern:?}, which cannot be read: {why}")]
     ClassPattern { pattern: String, why: String },
-    #[error("there is no restore point {id}; `steady backup list` shows those there are")]
+    #[error("there is no restore point {id}; `steady backups` shows those there are")]
     NoSuchPoint { id: String },
     #[error("restore point {id} cannot be trusted: {why}; choose another one")]
     Untrusted { id: String, why: String },

@@ -63,10 +63,12 @@ pub enum Command {
     },
     /// Run a job now and wait for its outcome
     Run { job: String },
-    /// Take a restore point, or list them
-    Backup {
+    /// Take a restore point and wait until it is verified
+    Backup,
+    /// The restore points, or one of them whole
+    Backups {
         #[command(subcommand)]
-        action: Option<BackupAction>,
+        action: Option<BackupsAction>,
     },
     /// Replace the data with a restore point
     Restore {
@@ -180,9 +182,12 @@ pub enum CrashesAction {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum BackupAction {
-    /// Take a restore point and wait until it is verified
-    Now,
-    /// List restore points
+pub enum BackupsAction {
+    /// List them
     List,
+    /// What one holds: its databases with their rows, and what was special when it was taken
+    Show {
+        /// Its id or a unique beginning of it; `latest` is the newest verified
+        point: String,
+    },
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 use steady_model::api::{Changed, Consequence, ReloadPlan};
-use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
+use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::check::Status;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, Lived};
@@ -31,7 +31,7 @@ fn state(status: Status) -> String {
     paint(status, &format!("{} {}", mark(status), word(status)))
 }
 
-fn ago(at: Option<WallTime>, now: WallTime) -> String {
+pub fn ago(at: Option<WallTime>, now: WallTime) -> String {
     at.and_then(|t| now.since(t)).map(words::ago).unwrap_or_default()
 }
 
@@ -233,11 +233,7 @@ pub fn points(points: &[RestorePoint], now: WallTime) -> String {
             (None, 0) => "not verified".to_owned(),
             (None, n) => format!("incomplete: {n} not read"),
         };
-        let kind = match p.kind {
-            PointKind::Manual => "by hand",
-            PointKind::Scheduled => "scheduled",
-            PointKind::Safety => "before a restore",
-        };
+        let kind = crate::point::kind(p.kind);
         let id: String = p.id.chars().take(12).collect();
         t.add_row(vec![
             id,

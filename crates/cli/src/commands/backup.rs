@@ -46,6 +46,17 @@ pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+pub async fn show(client: &Client, typed: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let snapshot = client.snapshot().await?;
+    let point = choose(&snapshot.backup.points, typed)?;
+    if json {
+        style::json(point)?;
+    } else {
+        style::say(&crate::point::point(point, snapshot.at));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub async fn restore(client: &Client, typed: &str, consent: Consent) -> anyhow::Result<ExitCode> {
     let snapshot = client.snapshot().await?;
     let point = choose(&snapshot.backup.points, typed)?;
@@ -89,7 +100,7 @@ fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a Res
     match (matching.next(), matching.next()) {
         (Some(point), None) => Ok(point),
         (Some(_), Some(_)) => bail!("more than one restore point begins with {typed}; type more of it"),
-        (None, _) => bail!("there is no restore point {typed}; `steady backup list` shows them"),
+        (None, _) => bail!("there is no restore point {typed}; `steady backups` shows them"),
     }
 }
 

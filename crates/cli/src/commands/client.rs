@@ -6,7 +6,7 @@ use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
 use super::{agent, backup, check, crashes, history, logs, reload, service, up};
-use crate::args::{BackupAction, Command, CrashesAction};
+use crate::args::{BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
 /// Runs a command that asks the agent.
@@ -28,8 +28,13 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Check { name: Some(name), .. } => check::look(&client, &name, json).await,
             Command::Check { name: None, .. } => check::list(&client, json).await,
             Command::Run { job } => service::run_job(&client, &job, json).await,
-            Command::Backup { action: None | Some(BackupAction::Now) } => backup::take(&client, json).await,
-            Command::Backup { action: Some(BackupAction::List) } => backup::list(&client, json).await,
+            Command::Backup => backup::take(&client, json).await,
+            Command::Backups { action: None | Some(BackupsAction::List) } => {
+                backup::list(&client, json).await
+            }
+            Command::Backups { action: Some(BackupsAction::Show { point }) } => {
+                backup::show(&client, &point, json).await
+            }
             Command::Restore { point, yes, dry_run } => {
                 backup::restore(&client, &point, backup::Consent { yes, dry_run, json }).await
             }
