@@ -7,7 +7,6 @@ use std::fs;
 
 use steady_client::Client;
 use steady_e2e::{Stack, kill9};
-use steady_model::check::Status;
 use steady_model::history::{HistoryPage, HistoryQuery, Interval, Lived};
 
 const VAULT: &str =
@@ -93,7 +92,7 @@ async fn a_clock_that_jumps_makes_no_negative_interval() {
         fs::write(&clock, jump).unwrap();
         if change {
             fs::remove_file(vault.join("note.md")).unwrap();
-            stack.until("it fails", |s| s.verdict.status != Status::Pass).await;
+            stack.until("it fails", |s| s.verdict.status != steady_model::check::Status::Pass).await;
         }
         let status = stack.until("it is seen anew", |_| true).await.checks[0].status;
         let intervals = until(&stack, Lived::from(status)).await;

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rusqlite::Connection;
-use rustix::fs::{CWD, FileType, XattrFlags, lgetxattr, lsetxattr, mknodat};
+use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 use steady_backup::{BackupError, BoxFuture, Circumstances, Services};
 use steady_model::backup::{PointKind, RestoreOutcome};
 use steady_model::config::FileClass;
@@ -125,12 +125,14 @@ async fn what_holds_no_data_is_named_and_a_loop_of_links_is_kept_as_it_is() {
     let world = world();
     let data = world.data();
     world.write("note.md", "safe");
-    mknodat(CWD, data.join("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let make = |program: &str, name: &str, of: &[&str]| {
+        Command::new(program).arg(data.join(name)).args(of).output().unwrap().status.success()
+    };
+    assert!(make("mkfifo", "pipe", &[]));
     let _socket = std::os::unix::net::UnixListener::bind(data.join("socket")).unwrap();
     let mut expected = vec!["pipe", "socket"];
-    if mknodat(CWD, data.join("device"), FileType::CharacterDevice, 0o600.into(), rustix::fs::makedev(1, 3))
-        .is_ok()
-    {
+    // For root alone.
+    if make("mknod", "device", &["c", "1", "3"]) {
         expected.insert(0, "device");
     }
     fs::create_dir(data.join("a")).unwrap();

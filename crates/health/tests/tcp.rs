@@ -8,7 +8,6 @@ mod common;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, ipproto, listen, socket};
 use steady_model::check::Status;
 use steady_model::config::CheckKind;
 
@@ -67,6 +66,8 @@ async fn a_name_that_nobody_knows_is_told_from_a_server_that_is_down() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_told_from_one_that_refuses() {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, ipproto, listen, socket};
+
     let server = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
     bind(&server, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     listen(&server, 0).unwrap();
