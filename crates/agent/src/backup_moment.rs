@@ -175,5 +175,7 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), started).await.expect("the job stayed paused");
+        // Its file must not go before it has seen it.
+        job.idle().await;
     }
 }
