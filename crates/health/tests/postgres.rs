@@ -187,6 +187,28 @@ async fn a_stopped_server_costs_a_look_its_timeout_and_leaves_no_session() {
 }
 
 #[tokio::test]
+async fn a_stopped_server_does_not_delay_the_looks_at_another() {
+    let (stopped, well) = (Postgres::start().await, Postgres::start().await);
+    stopped.signal(Signal::STOP);
+    let (handle, mut events) = start(vec![
+        check("stopped", kind(&stopped), SECOND, 5 * SECOND),
+        check("well", kind(&well), SECOND, LIMIT),
+    ]);
+    let mut looks = 0;
+    let seen = loop {
+        let event = next(&mut events).await;
+        if event.name == "stopped" {
+            break event.observation;
+        }
+        assert_eq!(event.observation.status, Status::Pass, "{}", event.observation.evidence);
+        looks += 1;
+    };
+    handle.shutdown().await;
+    assert!(seen.evidence.contains("no answer from the server within 5 s"), "{}", seen.evidence);
+    assert!(looks >= 3, "{looks} looks at the other within 5 s");
+}
+
+#[tokio::test]
 async fn a_slow_query_is_given_up_and_does_not_go_on_at_the_server() {
     let postgres = Postgres::start().await;
     let kind = CheckKind::Count {

@@ -77,7 +77,7 @@ fn help(name: &str) -> &'static str {
         "pkg_outbox_depth" => "Events of the outbox that are not processed yet.",
         "pkg_outbox_pending_events" => "Events of the outbox that are not processed yet, by type.",
         "pkg_outbox_oldest_pending_seconds" => "Age of the oldest event that is not processed yet.",
-        "pkg_outbox_failed" | "pkg_outbox_failed_events" => "Events that were given up.",
+        "pkg_outbox_failed_events" => "Events that were given up.",
         "pkg_chunks_total" => "Chunks by status.",
         _ => "Measured by a check.",
     }
