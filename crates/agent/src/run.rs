@@ -1,6 +1,9 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use steady_disk::{DiskError, FileLock, Holder, LockError};
 use steady_model::api::ShutdownRequest;
 use steady_model::snapshot::{AgentInfo, Snapshot};
@@ -61,7 +64,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     steady_disk::create_private_dir(home.root())?;
     let started = steady_clock::now().wall;
     let holder = Holder { pid: std::process::id(), what: "the agent".to_owned(), since: started.to_string() };
-    let lock = FileLock::try_acquire(&home.lock(), &holder).map_err(AgentError::SecondAgent)?;
+    let lock = sole(&home.lock(), &holder).await.map_err(AgentError::SecondAgent)?;
     // The kernel lets go of it when this process has ended, which is what `steady down` waits for.
     std::mem::forget(lock);
     // Named, so that it lasts to the end of this function, whichever way that comes.
@@ -122,6 +125,30 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let _ = std::fs::remove_file(home.socket());
     tracing::info!("the agent ended");
     Ok(())
+}
+
+/// A fork of a killed agent has a copy of its lock until it has become its program: that moment is waited for. The
+/// thread of a blocking lock could not be ended when it never comes, so it is tried again instead.
+async fn sole(path: &Path, holder: &Holder) -> Result<FileLock, LockError> {
+    let waiting = async {
+        loop {
+            match FileLock::try_acquire(path, holder) {
+                Err(LockError::Held { holder: Some(last), .. }) if !lives(last.pid) => {
+                    pause(Duration::from_millis(10)).await;
+                }
+                taken => return taken,
+            }
+        }
+    };
+    match bounded(waiting).await {
+        Ok(taken) => taken,
+        Err(_) => FileLock::try_acquire(path, holder),
+    }
+}
+
+fn lives(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 struct Signals {
@@ -236,26 +263,55 @@ impl Loop {
 struct Due(AwakeInstant);
 
 impl Due {
-    fn after(span: std::time::Duration) -> Self {
+    fn after(span: Duration) -> Self {
         Self(steady_clock::now().awake.after(span))
     }
 
-    fn left(self) -> std::time::Duration {
+    fn left(self) -> Duration {
         self.0.since(steady_clock::now().awake)
     }
 
     /// How long ago it was.
-    fn late(self) -> std::time::Duration {
+    fn late(self) -> Duration {
         steady_clock::now().awake.since(self.0)
     }
 }
 
 /// A disk that hangs does not keep the agent from ending.
 async fn bounded<T>(work: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
-    tokio::time::timeout(std::time::Duration::from_secs(3), work).await
+    tokio::time::timeout(Duration::from_secs(3), work).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the timer of what changes by time alone")]
-async fn pause(span: std::time::Duration) {
+async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(pid: u32) -> Holder {
+        Holder { pid, what: "the agent".to_owned(), since: "2026-11-22T10:00:00Z".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_killed_agents_lock_is_waited_for_and_a_living_ones_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.lock");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        let forks = FileLock::try_acquire(&path, &holder(dead)).unwrap();
+        let next = tokio::spawn({
+            let path = path.clone();
+            async move { sole(&path, &holder(std::process::id())).await }
+        });
+        tokio::task::yield_now().await;
+        drop(forks);
+        let taken = next.await.unwrap().unwrap();
+        let second = sole(&path, &holder(1)).await.unwrap_err().to_string();
+        assert!(second.contains(&format!("pid {}", std::process::id())), "{second}");
+        drop(taken);
+    }
 }
