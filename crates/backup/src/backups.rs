@@ -1,3 +1,6 @@
+mod restoring;
+mod verification;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,13 +12,16 @@ use tokio::sync::Mutex;
 use crate::capture::Exclude;
 use crate::catalogue::Catalogue;
 use crate::child::EngineCommand;
+use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::login::Logins;
 use crate::password;
-use crate::plan;
 use crate::protocol::{CaptureRequest, Command, Done, Progress, Request};
 use crate::quiet::Hush;
-use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager};
+use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager, Way};
+
+pub use restoring::Written;
+pub use verification::Thoroughness;
 
 /// The backups of one data directory. Cheap to clone; one operation runs at a time.
 ///
@@ -37,6 +43,7 @@ struct Inner {
     catalogue: Catalogue,
     paths: Paths,
     fail_point: Option<FailPoint>,
+    way: Way,
     /// Held by the one operation that runs.
     busy: Mutex<()>,
 }
@@ -67,6 +74,7 @@ impl Backups {
             catalogue: Catalogue::at(folder.join("catalogue.json")),
             paths,
             fail_point: None,
+            way: Way::default(),
             busy: Mutex::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -98,17 +106,6 @@ impl Backups {
         self.inner.take(kind, circumstances, &on_progress).await
     }
 
-    /// Reads a restore point back again and renews its `verified` date, or takes it away.
-    pub async fn verify(
-        &self,
-        id: &str,
-        on_progress: impl Fn(Progress) + Send + Sync,
-    ) -> Result<RestorePoint, BackupError> {
-        let _busy = self.inner.busy.lock().await;
-        let point = plan::find(&self.inner.catalogue.read()?, id)?;
-        self.inner.verify(point, &on_progress).await
-    }
-
     /// Builds the catalogue anew from the repository. Verified dates that were known stay.
     pub async fn rescan(&self) -> Result<Vec<RestorePoint>, BackupError> {
         let _busy = self.inner.busy.lock().await;
@@ -118,7 +115,7 @@ impl Backups {
 
     /// What a restore of `id` would do. `id` may be the beginning of one, if no other begins so.
     pub async fn plan(&self, id: &str) -> Result<RestorePlan, BackupError> {
-        self.inner.plan(id).await
+        self.inner.plan(id, &Chosen::default()).await
     }
 
     /// Replaces the data by a restore point's. The outcome says whether the new state is in place; an error means
@@ -130,7 +127,7 @@ impl Backups {
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<RestoreRecord, BackupError> {
         let _busy = self.inner.busy.lock().await;
-        self.inner.restore(id, services, &on_progress).await
+        self.inner.restore(id, &Chosen::default(), services, &on_progress).await
     }
 
     /// Brings back the state before the last restore.
@@ -152,6 +149,7 @@ impl Backups {
     /// service is started: the data directory may be about to be exchanged.
     pub async fn recover(&self, services: &dyn Services) -> Result<Option<RestoreRecord>, BackupError> {
         let _busy = self.inner.busy.lock().await;
+        self.inner.paths.clear_trees()?;
         let Some(journal) = self.inner.paths.journal()? else {
             self.inner.paths.sweep()?;
             return Ok(None);
@@ -171,6 +169,18 @@ impl Backups {
     pub fn with_fail_point(self, fail_point: FailPoint) -> Self {
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => Self { inner: Arc::new(Inner { fail_point: Some(fail_point), ..inner }) },
+            Err(inner) => Self { inner },
+        }
+    }
+}
+
+impl Backups {
+    /// For tests: the trees change their places as on a volume that cannot exchange.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_renames(self) -> Self {
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => Self { inner: Arc::new(Inner { way: Way::Renames, ..inner }) },
             Err(inner) => Self { inner },
         }
     }
@@ -212,7 +222,7 @@ impl Inner {
 
     fn run<'a>(&'a self, services: &'a dyn Services, on_progress: OnProgress<'a>) -> Run<'a> {
         let fail_point = self.fail_point.as_ref();
-        Run { paths: &self.paths, exclude: &self.exclude, services, fail_point, on_progress }
+        Run { paths: &self.paths, exclude: &self.exclude, services, fail_point, way: self.way, on_progress }
     }
 
     async fn ensure_repository(&self) -> Result<(), BackupError> {
@@ -265,24 +275,10 @@ impl Inner {
         self.catalogue.put(&taken.point)?;
         // The point is good all the same.
         restarted.map_err(|why| BackupError::NotRestarted { why })?;
-        self.verify(taken.point, on_progress).await
-    }
-
-    async fn verify(
-        &self,
-        mut point: RestorePoint,
-        on_progress: OnProgress<'_>,
-    ) -> Result<RestorePoint, BackupError> {
-        let done = self.engine(Command::Verify { point: point.id.clone() }, on_progress).await?;
-        let Done::Verdict(verdict) = done else { return Err(unexpected("a verification")) };
-        point.stores = verdict.stores;
-        for problem in verdict.problems {
-            if !point.missing.contains(&problem) {
-                point.missing.push(problem);
-            }
+        let point = self.verify(taken.point, Thoroughness::default(), on_progress).await?;
+        if kind != PointKind::Safety && point.verified.is_some() {
+            self.paths.backup_taken()?;
         }
-        point.verified = point.missing.is_empty().then(|| steady_clock::now().wall);
-        self.catalogue.put(&point)?;
         Ok(point)
     }
 
@@ -296,34 +292,6 @@ impl Inner {
             }
         }
         self.catalogue.write(points)
-    }
-
-    async fn plan(&self, id: &str) -> Result<RestorePlan, BackupError> {
-        let point = plan::find(&self.catalogue.read()?, id)?;
-        let (source, services) = (self.source.clone(), self.config.services.clone());
-        let plan = tokio::task::spawn_blocking(move || plan::plan(point, &source, services)).await;
-        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
-    }
-
-    async fn restore(
-        &self,
-        id: &str,
-        services: &dyn Services,
-        on_progress: OnProgress<'_>,
-    ) -> Result<RestoreRecord, BackupError> {
-        self.refuse_while_unfinished()?;
-        let plan = self.plan(id).await?;
-        let services_named = &self.config.services;
-        let now = steady_clock::now().wall;
-        let journal = Journal::restore(
-            plan::new_id(now)?,
-            plan.point.id.clone(),
-            plan.point.taken,
-            &self.source,
-            services_named,
-        );
-        let run = self.run(services, on_progress);
-        run.restore(journal, &plan.obstacles, self).await
     }
 
     async fn undo(
@@ -353,13 +321,26 @@ impl Stager for Inner {
         self.take(PointKind::Safety, Circumstances::default(), on_progress).await.map(drop)
     }
 
-    async fn stage(&self, point: &str, into: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
-        let command = Command::Stage { point: point.to_owned(), into: into.to_owned() };
+    async fn stage(
+        &self,
+        point: &str,
+        into: &Path,
+        only: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), BackupError> {
+        let command = Command::Stage { point: point.to_owned(), into: into.to_owned(), only: only.clone() };
         self.engine(command, on_progress).await.map(drop)
     }
 
-    async fn check(&self, point: &str, root: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
-        let command = Command::CheckStaged { point: point.to_owned(), root: root.to_owned() };
+    async fn check(
+        &self,
+        point: &str,
+        root: &Path,
+        only: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), BackupError> {
+        let command =
+            Command::CheckStaged { point: point.to_owned(), root: root.to_owned(), only: only.clone() };
         match self.engine(command, on_progress).await? {
             Done::Verdict(verdict) => match verdict.problems.first() {
                 None => Ok(()),

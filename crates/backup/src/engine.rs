@@ -11,9 +11,9 @@ use steady_model::backup::PointKind;
 use crate::capture::{Classes, Exclude, Root, Wanted};
 use crate::error::BackupError;
 use crate::events::{Events, send};
-use crate::protocol::{CaptureRequest, Code, Command, Done, Event, Request, Taken};
+use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{dump, password, quiet, stage, verify};
+use crate::{compare, dump, password, quiet, stage, verify};
 
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -70,22 +70,30 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
             backup(opened, source, exclude, *kind, capture, scratch, events)
         }
         Command::List => list(opened),
-        Command::Verify { point } => {
+        Command::Verify { point, slice } => {
             let contents = opened.contents()?;
-            events.phase("reading the restore point back", verify::manifest(&contents, point)?.bytes());
-            verify::from_repository(&contents, point, scratch, |bytes| events.advance(bytes))
-                .map(Done::Verdict)
+            verify::from_repository(&contents, point, *slice, scratch, events).map(Done::Verdict)
         }
-        Command::Stage { point, into } => {
+        Command::Stage { point, into, only } => {
             let contents = opened.contents()?;
-            events.phase("writing the restored data", verify::manifest(&contents, point)?.bytes());
-            let written = stage::stage(&contents, point, into, |bytes| events.advance(bytes))?;
+            let manifest = verify::manifest(&contents, point)?;
+            if let Some(absent) = only.absent(&manifest) {
+                return Err(BackupError::NotInPoint { id: point.clone(), path: absent.to_string() });
+            }
+            events.phase("writing the restored data", only.bytes(&manifest));
+            let written = stage::stage(&contents, point, into, only, |bytes| events.advance(bytes))?;
             Ok(Done::Staged { files: written.files, bytes: written.bytes })
         }
-        Command::CheckStaged { point, root } => {
+        Command::CheckStaged { point, root, only } => {
             let manifest = verify::manifest(&opened.contents()?, point)?;
-            events.phase("checking the restored data", manifest.bytes());
-            verify::staged(&manifest, root, |bytes| events.advance(bytes)).map(Done::Verdict)
+            events.phase("checking the restored data", only.bytes(&manifest));
+            verify::staged(&manifest, root, only, |bytes| events.advance(bytes)).map(Done::Verdict)
+        }
+        Command::Compare { point, source, exclude, only } => {
+            let manifest = verify::manifest(&opened.contents()?, point)?;
+            let lost = compare::lost(&manifest, source, only, &Exclude::new(exclude)?);
+            let absent = only.absent(&manifest).map(ToString::to_string);
+            Ok(Done::Compared(Compared { bytes: only.bytes(&manifest), lost, absent }))
         }
     }
 }
@@ -94,7 +102,7 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
     let what = match command {
         Command::Init { .. } => "creating the repository",
         Command::Backup { .. } => "a backup",
-        Command::List => "a listing",
+        Command::List | Command::Compare { .. } => "a listing",
         Command::Verify { .. } => "a verification",
         Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
     };
@@ -167,7 +175,7 @@ fn backup(
     let manifest = capture.ledger.finished()?;
     root.still_there(source)?;
     let point = manifest.point(appended.id, appended.added);
-    Ok(Done::Taken(Taken { point, barrier_micros: manifest.barrier_micros }))
+    Ok(Done::Taken(Box::new(Taken { point, barrier_micros: manifest.barrier_micros })))
 }
 
 fn list(repository: Repository) -> Result<Done, BackupError> {

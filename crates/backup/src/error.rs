@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use steady_disk::{DiskError, LockError};
 use steady_model::backup::RestoreStep;
+use steady_model::words::bytes;
 
 use crate::protocol::Code;
 
@@ -17,6 +18,12 @@ pub enum BackupError {
     Locked(#[from] LockError),
     #[error("the backup repository {} failed to {action}: {why}", path.display())]
     Repository { action: &'static str, path: PathBuf, why: String },
+    #[error(
+        "the index of the backup repository {} is damaged: {why}; no data is lost with it: end the agent \
+         (`steady down --keep-services`) and let restic build it anew (`restic rebuild-index`, docs/backup.md)",
+        path.display()
+    )]
+    Index { path: PathBuf, why: String },
     #[error(
         "the password in {} does not open the backup repository {}; put back the password file that belongs to it",
         password_file.display(), path.display()
@@ -47,6 +54,14 @@ pub enum BackupError {
     ClassPattern { pattern: String, why: String },
     #[error("there is no restore point {id}; `steady backups` shows those there are")]
     NoSuchPoint { id: String },
+    #[error("{path} is not in restore point {id}; `steady backups files {id}` shows what is")]
+    NotInPoint { id: String, path: String },
+    #[error("{} is no path below the data directory {}", path.display(), source_dir.display())]
+    Chosen { path: PathBuf, source_dir: PathBuf },
+    #[error("cannot restore to {}: {why}", path.display())]
+    Place { path: PathBuf, why: String },
+    #[error("cannot restore to {}: {} are free there and {} are needed", path.display(), bytes(*free), bytes(*needed))]
+    NoRoom { path: PathBuf, free: u64, needed: u64 },
     #[error("restore point {id} cannot be trusted: {why}; choose another one")]
     Untrusted { id: String, why: String },
     #[error("{} is damaged: {source}; move it away to start afresh", path.display())]

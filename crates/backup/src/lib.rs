@@ -13,7 +13,9 @@ mod backups;
 mod capture;
 mod catalogue;
 mod child;
+mod chosen;
 mod clock;
+mod compare;
 mod dump;
 mod engine;
 mod error;
@@ -30,7 +32,7 @@ mod restore;
 mod stage;
 mod verify;
 
-pub use backups::{Backups, Circumstances};
+pub use backups::{Backups, Circumstances, Thoroughness, Written};
 pub use child::EngineCommand;
 pub use dump::DumpRequest;
 pub use engine::engine_main;

@@ -189,6 +189,8 @@ impl Manifest {
             added,
             missing: self.missing.iter().map(ToString::to_string).collect(),
             notes: self.notes.clone(),
+            findings: Vec::new(),
+            reading: None,
             stores: self.stores.iter().map(|s| s.entry("not checked yet".to_owned())).collect(),
         }
     }

@@ -5,8 +5,10 @@ use std::path::Path;
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::time::WallTime;
 
+use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::manifest::hex;
+use crate::protocol::Compared;
 use crate::restore::is_mount_point;
 
 /// Shorter beginnings of an id are mistyped more often than meant.
@@ -22,19 +24,25 @@ pub(crate) fn find(points: &[RestorePoint], id: &str) -> Result<RestorePoint, Ba
     }
 }
 
+/// `compared` is what the engine found; without it the plan says what it does not know.
 pub(crate) fn plan(
     point: RestorePoint,
     target: &Path,
     stops: Vec<String>,
+    chosen: &Chosen,
+    compared: Result<Compared, BackupError>,
 ) -> Result<RestorePlan, BackupError> {
     let parent = target.parent().unwrap_or(target);
     let free = rustix::fs::statvfs(parent)
         .map_err(|e| BackupError::io("ask the free space of", parent)(e.into()))?;
     let free_bytes = free.f_bavail.saturating_mul(free.f_frsize);
     let files = walkdir::WalkDir::new(target).into_iter().filter_map(|e| e.ok()?.metadata().ok());
-    let current_bytes = files.filter(std::fs::Metadata::is_file).map(|m| m.len()).sum();
+    let current_bytes: u64 = files.filter(std::fs::Metadata::is_file).map(|m| m.len()).sum();
+    let taken = compared.as_ref().map_or(point.bytes, |c| c.bytes);
+    // Chosen files come into a copy of all the others.
+    let written = if chosen.is_all() { point.bytes } else { taken + current_bytes };
     // Beside the data that is there, with a reserve for file system overhead.
-    let needed_bytes = point.bytes + point.bytes / 10 + (1 << 20);
+    let needed_bytes = written + written / 10 + (1 << 20);
     let mut obstacles = Vec::new();
     if free_bytes < needed_bytes {
         obstacles
@@ -46,9 +54,29 @@ pub(crate) fn plan(
             target.display()
         ));
     }
-    let cautions = cautions(&point, target, &stops);
+    let mut cautions = cautions(&point, target, &stops);
+    let mut lost = Vec::new();
+    match compared {
+        Ok(compared) => {
+            lost = compared.lost;
+            obstacles.extend(compared.absent.map(|path| format!("{path} is not in this restore point")));
+        }
+        Err(error) => cautions.push(format!("It is not known what would be lost: {error}")),
+    }
     let target = target.display().to_string();
-    Ok(RestorePlan { point, target, stops, current_bytes, free_bytes, needed_bytes, obstacles, cautions })
+    let only = chosen.names();
+    Ok(RestorePlan {
+        point,
+        target,
+        only,
+        stops,
+        current_bytes,
+        free_bytes,
+        needed_bytes,
+        lost,
+        obstacles,
+        cautions,
+    })
 }
 
 fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String> {
@@ -58,6 +86,8 @@ fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String
             "It is incomplete; after the restore these are gone: {}",
             point.missing.join("; ")
         ));
+    } else if let Some(finding) = point.findings.first() {
+        cautions.push(format!("Its verification failed: {}", finding.text));
     } else if point.verified.is_none() {
         cautions.push("It was never read back since it was taken.".to_owned());
     }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
 use steady_model::config::FileClass;
+use steady_model::verification::Slice;
 
+use crate::chosen::Chosen;
 use crate::dump::DumpRequest;
 
 /// One piece of work for the engine. The password is named by its file, never carried.
@@ -37,16 +39,30 @@ pub enum Command {
     /// Reads every byte of a point back, opens its databases and compares with its manifest.
     Verify {
         point: String,
+        /// Only this part of its files is read.
+        #[serde(default)]
+        slice: Option<Slice>,
     },
     /// Writes a point's data into `into`, which must not exist.
     Stage {
         point: String,
         into: PathBuf,
+        #[serde(default)]
+        only: Chosen,
     },
     /// Compares a staged tree with the point's manifest.
     CheckStaged {
         point: String,
         root: PathBuf,
+        #[serde(default)]
+        only: Chosen,
+    },
+    /// What the live data has that the point has not.
+    Compare {
+        point: String,
+        source: PathBuf,
+        exclude: Vec<String>,
+        only: Chosen,
     },
 }
 
@@ -92,10 +108,11 @@ pub enum Event {
 #[serde(rename_all = "snake_case")]
 pub enum Done {
     Initialised,
-    Taken(Taken),
+    Taken(Box<Taken>),
     Points(Vec<RestorePoint>),
     Verdict(Verdict),
     Staged { files: u64, bytes: u64 },
+    Compared(Compared),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +129,17 @@ pub struct Verdict {
     pub stores: Vec<StoreEntry>,
     /// Empty when everything is as the manifest says.
     pub problems: Vec<String>,
+}
+
+/// What a restore would take and take away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Of what is chosen of the point.
+    pub bytes: u64,
+    /// What the live data has and the point has not; one sentence each.
+    pub lost: Vec<String>,
+    /// Chosen, and not in the point.
+    pub absent: Option<String>,
 }
 
 /// The answer to [`Event::Hush`].

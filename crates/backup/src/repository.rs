@@ -121,7 +121,7 @@ impl Repository {
         tag: &str,
     ) -> Result<Appended, BackupError> {
         let Self { at, open } = self;
-        let repo = open.to_indexed_ids().map_err(failed("read its index", &at))?;
+        let repo = open.to_indexed_ids().map_err(index_failed(&at))?;
         let snapshot = SnapshotOptions::default()
             .command(Some("steady backup".to_owned()))
             .time(taken.to_zoned(jiff::tz::TimeZone::UTC))
@@ -144,7 +144,7 @@ impl Repository {
     /// Opens the repository for reading what its snapshots hold.
     pub(crate) fn contents(self) -> Result<Contents, BackupError> {
         let Self { at, open } = self;
-        let repo = open.to_indexed().map_err(failed("read its index", &at))?;
+        let repo = open.to_indexed().map_err(index_failed(&at))?;
         Ok(Contents { at, repo })
     }
 }
@@ -252,12 +252,34 @@ impl Contents {
 fn failed(action: &'static str, at: &Path) -> impl Fn(Box<RusticError>) -> BackupError {
     let path = at.to_owned();
     move |error| {
-        let text = error.display_log();
-        let mut why = text.lines().next().unwrap_or_default().trim_start_matches("Error: ").to_owned();
+        let mut why = essence(&error.display_log());
         if let Some(source) = std::error::Error::source(&*error) {
-            why = format!("{why}: {source}");
+            let cause = essence(&source.to_string());
+            if !why.contains(&cause) {
+                why = format!("{why}: {cause}");
+            }
         }
         BackupError::Repository { action, path: path.clone(), why }
+    }
+}
+
+/// The sentence in a text of the library: behind `Message:` when it has that, else the first line without what only
+/// its authors can use.
+fn essence(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().trim_start_matches("Error: ");
+    let message = lines.skip_while(|line| *line != "Message:").nth(1);
+    let line = if first.contains("Pack:") { first } else { message.unwrap_or(first) };
+    let cut = [" at BlobLocation", ": caused by:", " (kind:"];
+    let end = cut.iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
+    line.get(..end).unwrap_or(line).trim_end_matches('.').to_owned()
+}
+
+fn index_failed(at: &Path) -> impl Fn(Box<RusticError>) -> BackupError {
+    let failed = failed("read its index", at);
+    move |error| match failed(error) {
+        BackupError::Repository { path, why, .. } => BackupError::Index { path, why },
+        other => other,
     }
 }
 
@@ -372,3 +394,6 @@ impl ReadSource for Source {
         }))
     }
 }
+
+#[cfg(test)]
+mod hostile;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, chownat, utimensat};
 use steady_disk::{create_private_dir, fsync_dir};
 
+use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::manifest::{DATA, RelPath};
 use crate::repository::{ContentId, Contents, Meta, Stored, StoredKind};
@@ -25,6 +26,7 @@ pub(crate) fn stage(
     contents: &Contents,
     id: &str,
     into: &Path,
+    only: &Chosen,
     mut on_bytes: impl FnMut(u64),
 ) -> Result<Written, BackupError> {
     let root = contents.folder(id, DATA)?;
@@ -38,6 +40,10 @@ pub(crate) fn stage(
             let why = format!("it names {}, which leads out of the data", stored.path.display());
             return Err(BackupError::Untrusted { id: id.to_owned(), why });
         };
+        let is_way = matches!(stored.kind, StoredKind::Dir) && only.leads_through(relative.as_path());
+        if !is_way && !only.holds(relative.as_path()) {
+            continue;
+        }
         let path = relative.below(into);
         match &stored.kind {
             StoredKind::Dir => {

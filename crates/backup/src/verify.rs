@@ -7,8 +7,11 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use steady_model::backup::StoreEntry;
+use steady_model::verification::Slice;
 
+use crate::chosen::Chosen;
 use crate::error::BackupError;
+use crate::events::Events;
 use crate::inspect;
 use crate::manifest::{DATA, MANIFEST, Manifest, RelPath, StoreFile, VERSION, hex};
 use crate::protocol::Verdict;
@@ -27,17 +30,39 @@ pub(crate) fn manifest(contents: &Contents, id: &str) -> Result<Manifest, Backup
     serde_json::from_value(value).map_err(read)
 }
 
-/// Reads a point back from the repository. `scratch` holds one database at a time.
+/// Reads a point back from the repository, or a slice of it. `scratch` holds one database at a time.
 pub(crate) fn from_repository(
     contents: &Contents,
     id: &str,
+    slice: Option<Slice>,
     scratch: &Path,
-    mut on_bytes: impl FnMut(u64),
+    events: &Events,
 ) -> Result<Verdict, BackupError> {
-    let manifest = manifest(contents, id)?;
+    let on_bytes = |bytes| events.advance(bytes);
+    let (manifest, tree) = match manifest(contents, id).and_then(|m| Ok((m, contents.walk(id, DATA)?))) {
+        Ok(read) => read,
+        // What lists the files is lost, and with it the way to each of them.
+        Err(error @ (BackupError::Repository { .. } | BackupError::Format { .. })) => {
+            return Ok(Verdict {
+                problems: vec![format!("the whole point is lost: {error}")],
+                ..Verdict::default()
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let mine = |name: &str| slice.is_none_or(|slice| is_in(name, slice));
+    let sizes = manifest.files.iter().map(|f| (&f.path, f.bytes));
+    let sizes = sizes.chain(manifest.stores.iter().map(|s| (&s.path, s.bytes)));
+    events.phase(
+        "reading the restore point back",
+        sizes.filter(|(path, _)| mine(&path.to_string())).map(|(_, bytes)| bytes).sum(),
+    );
     let mut found = Found::new(&manifest);
-    for stored in contents.walk(id, DATA)? {
+    for stored in tree {
         let Some(path) = found.expected(&stored.path) else { continue };
+        if !mine(&path.to_string()) {
+            continue;
+        }
         if !matches!(stored.kind, StoredKind::File) {
             found.not_a_file(&path);
             continue;
@@ -53,13 +78,16 @@ pub(crate) fn from_repository(
         let (bytes, sha256) = sink.finish();
         on_bytes(bytes);
         if let Err(error) = read {
-            found.problem(&path, error.to_string());
+            found.lost(&path, &error);
             continue;
         }
         found.file(&path, copy.as_ref().map_or(Path::new(""), |c| c.path()), bytes, &sha256);
     }
     for dump in &manifest.dumps {
         let shown = dump.place();
+        if !mine(&shown) {
+            continue;
+        }
         match read_dump(contents, id, &shown) {
             Ok((bytes, sha256)) => {
                 on_bytes(bytes);
@@ -76,6 +104,13 @@ pub(crate) fn from_repository(
     Ok(found.verdict())
 }
 
+/// A file belongs to the same slice for ever, whatever else the point holds.
+fn is_in(name: &str, slice: Slice) -> bool {
+    let hash = Sha256::digest(name.as_bytes());
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    number % u64::from(slice.of) == u64::from(slice.part.saturating_sub(1))
+}
+
 /// `pg_restore` read these very bytes when the dump was taken.
 fn read_dump(contents: &Contents, id: &str, path: &str) -> Result<(u64, String), BackupError> {
     let mut sink = Hashing::new(None);
@@ -87,9 +122,13 @@ fn read_dump(contents: &Contents, id: &str, path: &str) -> Result<(u64, String),
 pub(crate) fn staged(
     manifest: &Manifest,
     root: &Path,
+    only: &Chosen,
     mut on_bytes: impl FnMut(u64),
 ) -> Result<Verdict, BackupError> {
     let mut found = Found::new(manifest);
+    found.open.retain(|p| {
+        only.holds(p.as_path()) || only.leads_through(p.as_path()) && manifest.folders.contains(p)
+    });
     for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
         let entry = entry.map_err(|e| BackupError::io("look at", root)(e.into()))?;
         let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
@@ -144,6 +183,20 @@ impl<'a> Found<'a> {
 
     fn problem(&mut self, path: &RelPath, what: impl std::fmt::Display) {
         self.verdict.problems.push(format!("{path}: {what}"));
+    }
+
+    fn lost(&mut self, path: &RelPath, error: &BackupError) {
+        let why = match error {
+            BackupError::Repository { why, .. } => why.clone(),
+            other => other.to_string(),
+        };
+        self.problem(
+            path,
+            format!("it is lost in this point, because the repository is damaged there: {why}"),
+        );
+        if let Some(store) = self.manifest.stores.iter().find(|s| s.path == *path) {
+            self.verdict.stores.push(store.entry("lost".to_owned()));
+        }
     }
 
     fn not_a_file(&mut self, path: &RelPath) {

@@ -33,6 +33,7 @@ pub fn point(point: &RestorePoint, now: WallTime) -> String {
     ];
     lines.extend(point.stores.iter().map(|s| format!("  database    {}", store(s))));
     lines.extend(point.notes.iter().map(|note| format!("  note        {note}")));
+    lines.extend(point.findings.iter().map(|finding| format!("  wrong       {}", finding.text)));
     lines.extend(point.missing.iter().map(|missing| format!("  missing     {missing}")));
     lines.join("\n")
 }
@@ -73,6 +74,8 @@ mod tests {
                 added: 60_000,
                 missing: vec!["notes/secret.md: permission denied".into()],
                 notes: vec!["the job daily-sync ran while it was taken".into()],
+                findings: Vec::new(),
+                reading: None,
                 stores: vec![whole, damaged],
             },
             at("2026-11-23T05:00:00Z"),

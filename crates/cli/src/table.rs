@@ -263,6 +263,7 @@ pub fn plan(plan: &RestorePlan, now: WallTime) -> String {
         ),
         "  keeps       the present state, for `steady undo`".to_owned(),
     ];
+    lines.extend(plan.lost.iter().map(|l| format!("  loses       {l}")));
     lines.extend(plan.cautions.iter().map(|c| format!("  caution     {c}")));
     lines.extend(plan.obstacles.iter().map(|o| format!("  impossible  {o}")));
     lines.join("\n")

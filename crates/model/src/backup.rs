@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Status;
 use crate::time::WallTime;
+use crate::verification::{Finding, FindingKind, Reading};
 use crate::words;
 
 /// A moment of the data that can be brought back.
@@ -26,6 +27,12 @@ pub struct RestorePoint {
     /// What a person should know of the moment it was taken: a job that ran, services that were stopped for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What the last verification found wrong. A point with entries here does not count as verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// A verification in slices that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     pub stores: Vec<StoreEntry>,
 }
 
@@ -63,11 +70,17 @@ pub struct RestorePlan {
     pub point: RestorePoint,
     /// The directory that will be replaced.
     pub target: String,
+    /// Files and folders that are restored; empty is all. All else stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Services that are stopped meanwhile, in order.
     pub stops: Vec<String>,
     pub current_bytes: u64,
     pub free_bytes: u64,
     pub needed_bytes: u64,
+    /// What the data has now and the point has not; one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Why it cannot be done; empty when it can.
     pub obstacles: Vec<String>,
     /// What the person should know, e.g. that the point is not verified.
@@ -112,6 +125,9 @@ pub struct RestoreRecord {
     pub ended: WallTime,
     #[serde(flatten)]
     pub outcome: RestoreOutcome,
+    /// Files and folders that were restored; empty is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Whether the state before it can still be brought back.
     pub can_undo: bool,
 }
@@ -149,11 +165,16 @@ impl OperationKind {
 
 /// Judges the newest verified point: status and phrase, e.g. `backed up 2 h ago`.
 ///
-/// `points` are newest first. Only verified points count.
+/// `points` are newest first. Only verified points count. A point that was found wrong is told: damage always,
+/// lost rows until a newer point is good.
 pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (Status, String) {
     let Some(verified) = points.iter().find(|p| p.verified.is_some()) else {
-        let phrase = if points.is_empty() { "never backed up" } else { "no backup could be verified" };
-        return (Status::Warn, phrase.to_owned());
+        let phrase = match (points.is_empty(), wrong(points)) {
+            (true, _) => "never backed up".to_owned(),
+            (false, None) => "no backup could be verified".to_owned(),
+            (false, Some((_, finding))) => format!("no backup could be verified: {}", finding.text),
+        };
+        return (Status::Warn, phrase);
     };
     let Some(age) = now.since(verified.taken) else {
         return (Status::Unknown, format!("the newest backup is dated in the future ({})", verified.taken));
@@ -162,7 +183,23 @@ pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (
     if age > stale_after {
         return (Status::Warn, format!("last good backup {ago}, which is too long"));
     }
+    if let Some((point, finding)) = wrong(points) {
+        let taken = now.since(point.taken).map_or_else(|| point.taken.to_string(), words::ago);
+        let phrase = format!("the backup of {taken} is not good: {} (last good one: {ago})", finding.text);
+        return (Status::Warn, phrase);
+    }
     (Status::Pass, format!("backed up {ago}"))
+}
+
+/// The newest point that a person should know to be wrong.
+fn wrong(points: &[RestorePoint]) -> Option<(&RestorePoint, &Finding)> {
+    let verified = points.iter().position(|p| p.verified.is_some()).unwrap_or(points.len());
+    points.iter().enumerate().find_map(|(age, point)| {
+        // Before a restore the data are as they are: that is why people restore.
+        let counts = age < verified && point.kind != PointKind::Safety;
+        let told = |f: &&Finding| counts || f.kind == FindingKind::Damaged;
+        point.findings.iter().find(told).map(|finding| (point, finding))
+    })
 }
 
 /// Room on a volume, bytes.

@@ -27,4 +27,5 @@ pub mod snapshot;
 pub mod time;
 pub mod usage;
 pub mod verdict;
+pub mod verification;
 pub mod words;

@@ -31,6 +31,8 @@ fn point() -> RestorePoint {
         added: 1,
         missing: vec![],
         notes: Vec::new(),
+        findings: Vec::new(),
+        reading: None,
         stores: vec![],
     }
 }

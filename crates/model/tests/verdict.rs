@@ -209,6 +209,8 @@ fn only_a_verified_point_counts_as_a_backup() {
         added: 1,
         missing: vec![],
         notes: Vec::new(),
+        findings: Vec::new(),
+        reading: None,
         stores: vec![],
     };
     let hour = Duration::from_secs(3600);

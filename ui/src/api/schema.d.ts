@@ -621,6 +621,14 @@ export interface components {
             at: components["schemas"]["WallTime"];
             why: string;
         };
+        /** @description Something a verification found wrong. */
+        Finding: {
+            kind: components["schemas"]["FindingKind"];
+            /** @description Names the file, store or table; one sentence. */
+            text: string;
+        };
+        /** @enum {string} */
+        FindingKind: "damaged" | "collapsed" | "unequal";
         /** @description One subject's history. */
         HistoryPage: {
             earlier?: components["schemas"]["WallTime"] | null;
@@ -775,6 +783,14 @@ export interface components {
             code: string;
             detail: string;
         };
+        /** @description A verification in slices that is under way; it may go on after days and restarts. */
+        Reading: {
+            /** @description Slices that were read, sorted. */
+            done: number[];
+            findings: components["schemas"]["Finding"][];
+            /** Format: int32 */
+            of: number;
+        };
         /** @description Why the dot is not green: one sentence with evidence, age and the next action. */
         Reason: {
             /** @description What to do, as a person would say it. */
@@ -811,10 +827,14 @@ export interface components {
             current_bytes: number;
             /** Format: int64 */
             free_bytes: number;
+            /** @description What the data has now and the point has not; one sentence each. */
+            lost?: string[];
             /** Format: int64 */
             needed_bytes: number;
             /** @description Why it cannot be done; empty when it can. */
             obstacles: string[];
+            /** @description Files and folders that are restored; empty is all. All else stays. */
+            only?: string[];
             point: components["schemas"]["RestorePoint"];
             /** @description Services that are stopped meanwhile, in order. */
             stops: string[];
@@ -832,6 +852,8 @@ export interface components {
             bytes: number;
             /** Format: int64 */
             files: number;
+            /** @description What the last verification found wrong. A point with entries here does not count as verified. */
+            findings?: components["schemas"]["Finding"][];
             /** @description The repository's snapshot id, hexadecimal. */
             id: string;
             kind: components["schemas"]["PointKind"];
@@ -839,6 +861,7 @@ export interface components {
             missing: string[];
             /** @description What a person should know of the moment it was taken: a job that ran, services that were stopped for it. */
             notes?: string[];
+            reading?: components["schemas"]["Reading"] | null;
             stores: components["schemas"]["StoreEntry"][];
             taken: components["schemas"]["WallTime"];
             verified?: components["schemas"]["WallTime"] | null;
@@ -849,6 +872,8 @@ export interface components {
             can_undo: boolean;
             ended: components["schemas"]["WallTime"];
             id: string;
+            /** @description Files and folders that were restored; empty is all. */
+            only?: string[];
             point: string;
             point_taken: components["schemas"]["WallTime"];
         };

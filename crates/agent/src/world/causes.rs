@@ -185,6 +185,8 @@ fn the_room_for_the_next_backup_is_a_row_of_its_own() {
         added: 1,
         missing: vec![],
         notes: Vec::new(),
+        findings: Vec::new(),
+        reading: None,
         stores: vec![],
     };
     assert_eq!(row(&world.snapshot(at(101)).0, "backup-space").status, Status::Unknown);

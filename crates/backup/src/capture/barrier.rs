@@ -122,7 +122,7 @@ fn read_something(db: &Connection) -> rusqlite::Result<()> {
 
 /// A connection that leaves the user's database as it is: it may lock, and neither checkpoints nor writes.
 /// It is opened for writing because SQLite gives the write lock to no other.
-pub(super) fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -27,6 +27,7 @@ use crate::error::BackupError;
 use crate::manifest::{Dump, Manifest, Omission, RelPath, Scanned, StoreClass, StoreFile, VERSION};
 use crate::repository::Entries;
 
+pub(crate) use barrier::open_quietly;
 pub(crate) use classes::Classes;
 pub(crate) use exclude::Exclude;
 pub(crate) use ledger::Ledger;

@@ -6,6 +6,7 @@ use steady_model::backup::{RestoreRecord, RestoreStep};
 use steady_model::time::WallTime;
 
 use crate::catalogue::{read_versioned, write_versioned};
+use crate::chosen::Chosen;
 use crate::error::BackupError;
 
 const VERSION: u32 = 1;
@@ -31,6 +32,9 @@ pub(crate) struct Journal {
     pub old: Option<u64>,
     pub new: Option<u64>,
     pub rolling_back: Option<String>,
+    /// What of the point is restored; all else stays as it is.
+    #[serde(default, skip_serializing_if = "Chosen::is_all")]
+    pub only: Chosen,
     /// How often an agent's start took it up: a restore that cannot be ended never loops.
     pub recoveries: u32,
 }
@@ -63,6 +67,7 @@ impl Journal {
             old: None,
             new: None,
             rolling_back: None,
+            only: Chosen::default(),
             recoveries: 0,
             id,
         }
@@ -92,12 +97,23 @@ pub(crate) struct Last {
     pub kept: Option<PathBuf>,
     /// Trees of earlier restores that are still to be removed.
     pub stale: Vec<PathBuf>,
+    /// Backups since then. With the second the replaced tree goes.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub backups_since: u32,
 }
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
+}
+
+/// How many backups after a restore its *Undo* ends.
+const UNDO_FOR: u32 = 2;
 
 /// `<home>/restore`.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl Paths {
@@ -133,8 +149,23 @@ impl Paths {
         let mut stale: Vec<PathBuf> =
             before.into_iter().flat_map(|l| l.stale.into_iter().chain(l.kept)).collect();
         stale.retain(|tree| Some(tree) != kept.as_ref());
-        write_versioned(&self.last_file(), &Last { version: VERSION, record, kept, stale })?;
+        write_versioned(
+            &self.last_file(),
+            &Last { version: VERSION, record, kept, stale, backups_since: 0 },
+        )?;
         self.close()
+    }
+
+    /// A backup is there: with the second one after a restore the tree that it replaced is not needed any more.
+    pub(crate) fn backup_taken(&self) -> Result<(), BackupError> {
+        let Some(mut last) = self.last()?.filter(|last| last.kept.is_some()) else { return Ok(()) };
+        last.backups_since += 1;
+        if last.backups_since >= UNDO_FOR {
+            last.record.can_undo = false;
+            last.stale.extend(last.kept.take());
+        }
+        write_versioned(&self.last_file(), &last)?;
+        self.sweep()
     }
 
     /// Ends the journal.

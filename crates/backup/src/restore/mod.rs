@@ -4,7 +4,9 @@
 //! begins. A crash anywhere is ended by [`crate::Backups::recover`] in the old state or the new one, whole.
 
 mod carry;
+mod elsewhere;
 mod journal;
+mod merge;
 mod sequence;
 mod swap;
 
@@ -15,12 +17,14 @@ use std::sync::Arc;
 
 use steady_model::backup::RestoreStep;
 
+use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::protocol::Progress;
 
+pub(crate) use elsewhere::Place;
 pub(crate) use journal::{Journal, Move, Paths};
 pub(crate) use sequence::Run;
-pub(crate) use swap::is_mount_point;
+pub(crate) use swap::{Way, is_mount_point};
 
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
@@ -42,6 +46,8 @@ pub enum Moment {
     Begun(RestoreStep),
     /// The step is done and the next one is not journalled.
     Ended(RestoreStep),
+    /// After the first or the second of the three renames that stand in for an exchange.
+    Gap(u8),
 }
 
 /// Asked at each moment; `true` ends the restore there as if the process had been killed.
@@ -51,7 +57,19 @@ pub type FailPoint = Arc<dyn Fn(Moment) -> bool + Send + Sync>;
 pub(crate) trait Stager {
     async fn safety_point(&self, on_progress: OnProgress<'_>) -> Result<(), BackupError>;
     /// Writes the point's data to `into`, which must not exist.
-    async fn stage(&self, point: &str, into: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError>;
+    async fn stage(
+        &self,
+        point: &str,
+        into: &Path,
+        only: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), BackupError>;
     /// Proves that what lies in `root` is the point's data.
-    async fn check(&self, point: &str, root: &Path, on_progress: OnProgress<'_>) -> Result<(), BackupError>;
+    async fn check(
+        &self,
+        point: &str,
+        root: &Path,
+        only: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), BackupError>;
 }

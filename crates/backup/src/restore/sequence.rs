@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use steady_model::backup::{RestoreOutcome, RestoreRecord, RestoreStep};
 
 use super::journal::{Journal, Move, Paths};
-use super::{FailPoint, Moment, OnProgress, Services, Stager, carry, swap};
+use super::{FailPoint, Moment, OnProgress, Services, Stager, carry, merge, swap};
 use crate::capture::Exclude;
 use crate::error::BackupError;
 use crate::protocol::Progress;
@@ -14,6 +14,7 @@ pub(crate) struct Run<'a> {
     pub exclude: &'a Exclude,
     pub services: &'a dyn Services,
     pub fail_point: Option<&'a FailPoint>,
+    pub way: swap::Way,
     pub on_progress: OnProgress<'a>,
 }
 
@@ -38,7 +39,7 @@ impl Run<'_> {
     }
 
     fn observe(&self, moment: Moment) -> Result<(), BackupError> {
-        let (Moment::Begun(step) | Moment::Ended(step)) = moment;
+        let (Moment::Begun(step) | Moment::Ended(step)) = moment else { return Ok(()) };
         match self.fail_point {
             Some(dies) if dies(moment) => Err(BackupError::Interrupted { step }),
             _ => Ok(()),
@@ -75,10 +76,10 @@ impl Run<'_> {
         }
         self.ended(RestoreStep::SafetyPoint)?;
         self.begin(journal, RestoreStep::Staged)?;
-        stager.stage(&journal.point, &journal.other, self.on_progress).await?;
+        stager.stage(&journal.point, &journal.other, &journal.only, self.on_progress).await?;
         self.ended(RestoreStep::Staged)?;
         self.begin(journal, RestoreStep::Verified)?;
-        stager.check(&journal.point, &journal.other, self.on_progress).await?;
+        stager.check(&journal.point, &journal.other, &journal.only, self.on_progress).await?;
         self.ended(RestoreStep::Verified)
     }
 
@@ -101,10 +102,18 @@ impl Run<'_> {
         self.ended(RestoreStep::Stopped)?;
 
         let (live, into, exclude) = (journal.target.clone(), journal.other.clone(), self.exclude.clone());
-        blocking(move || carry::carry(&live, &into, &exclude)).await?;
+        let (only, restores) = (journal.only.clone(), journal.kind == Move::Restore);
+        blocking(move || {
+            if restores && !only.is_all() && live.exists() {
+                merge::merge(&live, &into, &only)?;
+            }
+            carry::carry(&live, &into, &exclude)
+        })
+        .await?;
         self.begin(journal, RestoreStep::Swapped)?;
         let (target, other) = (journal.target.clone(), journal.other.clone());
-        blocking(move || swap::exchange(&target, &other)).await?;
+        let (way, dies) = (self.way, self.fail_point.cloned());
+        blocking(move || swap::exchange(&target, &other, way, &gap(dies.as_ref()))).await?;
         self.ended(RestoreStep::Swapped)?;
         self.start(journal).await
     }
@@ -165,8 +174,13 @@ impl Run<'_> {
             }
             let (target, other, there_was_one) =
                 (journal.target.clone(), journal.other.clone(), journal.old.is_some());
+            let (way, dies) = (self.way, self.fail_point.cloned());
             blocking(move || {
-                if there_was_one { swap::exchange(&target, &other) } else { swap::take_away(&target, &other) }
+                if there_was_one {
+                    swap::exchange(&target, &other, way, &gap(dies.as_ref()))
+                } else {
+                    swap::take_away(&target, &other)
+                }
             })
             .await?;
         }
@@ -237,6 +251,14 @@ impl Run<'_> {
     }
 }
 
+/// What a crash between the renames of an exchange is tried with.
+fn gap(dies: Option<&FailPoint>) -> impl Fn(u8) -> Result<(), BackupError> {
+    move |n| match dies {
+        Some(dies) if dies(Moment::Gap(n)) => Err(BackupError::Interrupted { step: RestoreStep::Swapped }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the last record is already that of this journal's end. An undo has the id of the restore it undoes.
 fn over(journal: &Journal, can_undo: bool) -> bool {
     match journal.kind {
@@ -252,6 +274,7 @@ fn record(journal: &Journal, outcome: RestoreOutcome, can_undo: bool) -> Restore
         point_taken: journal.point_taken,
         ended: steady_clock::now().wall,
         outcome,
+        only: journal.only.names(),
         can_undo,
     }
 }

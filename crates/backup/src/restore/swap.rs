@@ -23,15 +23,30 @@ pub(crate) fn is_mount_point(dir: &Path) -> bool {
     dir.parent().is_some_and(|parent| dir.exists() && device(dir) != device(parent))
 }
 
-/// Puts `other` in the place of `target` and `target` in that of `other`, at once where the system can.
-pub(crate) fn exchange(target: &Path, other: &Path) -> Result<(), BackupError> {
+/// How two trees change their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Way {
+    /// At once, where the volume can.
+    #[default]
+    Exchange,
+    /// As on volumes that cannot.
+    Renames,
+}
+
+/// Asked between the renames; an error ends there as a crash would.
+type Gap<'a> = &'a dyn Fn(u8) -> Result<(), BackupError>;
+
+/// Puts `other` in the place of `target` and `target` in that of `other`.
+pub(crate) fn exchange(target: &Path, other: &Path, way: Way, gap: Gap<'_>) -> Result<(), BackupError> {
     if inode(target)?.is_none() {
         rename(other, target)?;
+    } else if way == Way::Renames {
+        in_three_renames(target, other, gap)?;
     } else {
         match renameat_with(CWD, target, CWD, other, RenameFlags::EXCHANGE) {
             Ok(()) => {}
             // Some network and FAT volumes cannot exchange. The gap between the renames is closed by `settle`.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => in_three_renames(target, other)?,
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => in_three_renames(target, other, gap)?,
             Err(e) => return Err(BackupError::io("exchange the data directory", target)(e.into())),
         }
     }
@@ -44,12 +59,14 @@ pub(crate) fn take_away(target: &Path, other: &Path) -> Result<(), BackupError> 
     flush_beside(target)
 }
 
-fn in_three_renames(target: &Path, other: &Path) -> Result<(), BackupError> {
+fn in_three_renames(target: &Path, other: &Path, gap: Gap<'_>) -> Result<(), BackupError> {
     let aside = aside(other);
     rename(target, &aside)?;
     flush_beside(target)?;
+    gap(1)?;
     rename(other, target)?;
     flush_beside(target)?;
+    gap(2)?;
     rename(&aside, other)
 }
 
@@ -106,11 +123,11 @@ mod tests {
 
     #[test]
     fn both_ways_of_exchanging_change_the_places_of_two_trees() {
-        for way in [exchange as fn(&Path, &Path) -> Result<(), BackupError>, in_three_renames] {
+        for way in [Way::Exchange, Way::Renames] {
             let (_dir, target, other) = trees();
-            way(&target, &other).unwrap();
+            exchange(&target, &other, way, &|_| Ok(())).unwrap();
             assert_eq!((text(&target), text(&other)), ("new".into(), "old".into()));
-            way(&target, &other).unwrap();
+            exchange(&target, &other, way, &|_| Ok(())).unwrap();
             assert_eq!((text(&target), text(&other)), ("old".into(), "new".into()));
         }
     }

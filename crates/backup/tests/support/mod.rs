@@ -15,17 +15,26 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub exclude: Vec<String>,
     pub capture: config::Capture,
+    pub verify: config::Verification,
+    /// Where the data are, when not in `dir`.
+    pub place: Option<PathBuf>,
 }
 
 pub fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
-    World { dir, exclude: vec![".sync_*".into(), "*.tmp".into()], capture: config::Capture::default() }
+    World {
+        dir,
+        exclude: vec![".sync_*".into(), "*.tmp".into()],
+        capture: config::Capture::default(),
+        verify: config::Verification::default(),
+        place: None,
+    }
 }
 
 impl World {
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.place.clone().unwrap_or_else(|| self.dir.path().join("data"))
     }
 
     pub fn home(&self) -> PathBuf {
@@ -45,6 +54,7 @@ impl World {
             every: None,
             stale_after: Duration::from_hours(36),
             capture: self.capture.clone(),
+            verify: self.verify.clone(),
         }
     }
 

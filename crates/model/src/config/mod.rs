@@ -17,7 +17,7 @@ pub use raw::json_schema;
 pub use resolved::{
     Backup, Capture, Check, CheckKind, Config, Count, Database, Env, FileClass, Free, Job, LogFile, Manager,
     OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe, Readiness, RedisServer, RequiredPath,
-    Rotation, SecretRef, Service, SqliteLimits, StopSignal,
+    Rotation, SecretRef, Service, SqliteLimits, StopSignal, Verification,
 };
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

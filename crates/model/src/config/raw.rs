@@ -98,6 +98,24 @@ pub struct Backup {
     /// Whether the services may be stopped for a copy that does not succeed while they run.
     #[serde(default)]
     pub quiesce: bool,
+    /// When the rows of a restore point are believable.
+    #[serde(default)]
+    pub verify: Verify,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// The share of a table's rows that may be gone since the last verified point. Default `50 %`.
+    #[schemars(with = "Option<String>")]
+    pub max_loss: Option<Spanned<String>>,
+    /// `STORE` or `STORE:TABLE` that may lose all its rows, such as a queue.
+    #[serde(default)]
+    pub may_shrink: Vec<String>,
+    /// Each a list of `STORE:TABLE` that must have equally many rows.
+    #[serde(default)]
+    #[schemars(with = "Vec<Vec<String>>")]
+    pub equal: Vec<Spanned<Vec<String>>>,
 }
 
 pub(super) fn read(text: &str, path: &Path) -> Result<Raw, ConfigError> {

@@ -4,6 +4,7 @@ mod check_keys;
 mod job;
 mod service;
 mod store;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -156,6 +157,7 @@ impl Context<'_> {
             every,
             stale_after: self.duration("backup.stale_after", raw.stale_after.as_ref(), stale)?,
             capture: self.capture(raw)?,
+            verify: self.verification(&raw.verify)?,
         })
     }
 

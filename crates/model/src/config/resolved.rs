@@ -3,6 +3,7 @@
 mod capture;
 mod check;
 mod job;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use check::{
     SqliteLimits,
 };
 pub use job::Job;
+pub use verification::Verification;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -199,4 +201,5 @@ pub struct Backup {
     /// How old the newest verified point may be before the dot turns amber.
     pub stale_after: Duration,
     pub capture: Capture,
+    pub verify: Verification,
 }

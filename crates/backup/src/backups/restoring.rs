@@ -1,0 +1,140 @@
+//! Restores of chosen files, and to other places.
+
+use std::path::{Path, PathBuf};
+
+use steady_model::backup::{RestorePlan, RestoreRecord};
+
+use super::{Backups, Inner, unexpected};
+use crate::chosen::Chosen;
+use crate::error::BackupError;
+use crate::plan;
+use crate::protocol::{Command, Done, Progress};
+use crate::restore::{Journal, OnProgress, Place, Services, Stager};
+
+/// What a restore to another place wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub at: PathBuf,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+impl Backups {
+    /// What a restore of `id` would do, of all of it or of the paths in `only`. `id` may be the beginning of one,
+    /// if no other begins so.
+    pub async fn plan_of(&self, id: &str, only: &[PathBuf]) -> Result<RestorePlan, BackupError> {
+        let chosen = Chosen::new(only, &self.inner.source)?;
+        self.inner.plan(id, &chosen).await
+    }
+
+    /// As [`Self::restore`], for the paths in `only` and what lies below them; all else stays as it is now.
+    pub async fn restore_only(
+        &self,
+        id: &str,
+        only: &[PathBuf],
+        services: &dyn Services,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<RestoreRecord, BackupError> {
+        let chosen = Chosen::new(only, &self.inner.source)?;
+        let _busy = self.inner.busy.lock().await;
+        self.inner.restore(id, &chosen, services, &on_progress).await
+    }
+
+    /// Writes a point, or the paths in `only` of it, to `to`: an absolute path where nothing is, or an empty folder.
+    /// No service is touched. What is at `to` at the end is whole and checked, or nothing.
+    pub async fn restore_to(
+        &self,
+        id: &str,
+        to: &Path,
+        only: &[PathBuf],
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<Written, BackupError> {
+        let chosen = Chosen::new(only, &self.inner.source)?;
+        let _busy = self.inner.busy.lock().await;
+        self.inner.restore_to(id, to, &chosen, &on_progress).await
+    }
+}
+
+impl Inner {
+    pub(super) async fn plan(&self, id: &str, chosen: &Chosen) -> Result<RestorePlan, BackupError> {
+        let point = plan::find(&self.catalogue.read()?, id)?;
+        let command = Command::Compare {
+            point: point.id.clone(),
+            source: self.source.clone(),
+            exclude: self.config.exclude.clone(),
+            only: chosen.clone(),
+        };
+        let compared = match self.engine(command, &|_| {}).await {
+            Ok(Done::Compared(compared)) => Ok(compared),
+            Ok(_) => Err(unexpected("a comparison")),
+            Err(error) => Err(error),
+        };
+        let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
+        let planned = move || plan::plan(point, &source, services, &only, compared);
+        let plan = tokio::task::spawn_blocking(planned).await;
+        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+    }
+
+    pub(super) async fn restore(
+        &self,
+        id: &str,
+        chosen: &Chosen,
+        services: &dyn Services,
+        on_progress: OnProgress<'_>,
+    ) -> Result<RestoreRecord, BackupError> {
+        self.refuse_while_unfinished()?;
+        let plan = self.plan(id, chosen).await?;
+        let now = steady_clock::now().wall;
+        let mut journal = Journal::restore(
+            plan::new_id(now)?,
+            plan.point.id.clone(),
+            plan.point.taken,
+            &self.source,
+            &self.config.services,
+        );
+        journal.only = chosen.clone();
+        self.run(services, on_progress).restore(journal, &plan.obstacles, self).await
+    }
+
+    async fn restore_to(
+        &self,
+        id: &str,
+        to: &Path,
+        chosen: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Written, BackupError> {
+        let point = plan::find(&self.catalogue.read()?, id)?;
+        let home = self.password_file.parent().and_then(Path::parent).unwrap_or(&self.password_file);
+        let place = Place::new(
+            to,
+            &plan::new_id(steady_clock::now().wall)?,
+            &[&self.source, &self.repository, home],
+        )?;
+        let free = place.free()?;
+        if chosen.is_all() && free < point.bytes {
+            return Err(BackupError::NoRoom { path: to.to_owned(), free, needed: point.bytes });
+        }
+        self.paths.note_tree(&place.partial)?;
+        let written = self.write_to(&point.id, &place, chosen, on_progress).await;
+        // Gone when all went well, and then there is nothing to remove.
+        self.paths.clear_trees()?;
+        written
+    }
+
+    async fn write_to(
+        &self,
+        id: &str,
+        place: &Place,
+        chosen: &Chosen,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Written, BackupError> {
+        let command =
+            Command::Stage { point: id.to_owned(), into: place.partial.clone(), only: chosen.clone() };
+        let Done::Staged { files, bytes } = self.engine(command, on_progress).await? else {
+            return Err(unexpected("a restore"));
+        };
+        self.check(id, &place.partial, chosen, on_progress).await?;
+        place.settle()?;
+        Ok(Written { at: place.at.clone(), files, bytes })
+    }
+}
