@@ -1,12 +1,13 @@
 //! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
 
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_backup::{BackupError, Backups, Progress, Services};
-use steady_model::backup::{
-    Operation, OperationKind, PointKind, RestoreOutcome, RestorePlan, RestorePoint, RestoreRecord,
-};
+use steady_backup::{BackupError, Backups, Progress, Services, Thoroughness};
+use steady_model::api::RestoreRequest;
+use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
 use steady_model::config::Backup as BackupSpec;
 use steady_model::milestone::Milestone;
 use steady_model::time::{Now, WallTime};
@@ -18,6 +19,7 @@ use ulid::Ulid;
 use crate::backup_moment::Moment;
 use crate::milestones;
 use crate::registry::Registry;
+use work::Work;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
 const RETRY: Duration = Duration::from_secs(15 * 60);
@@ -54,22 +56,6 @@ pub enum OperationError {
     Backup(#[from] BackupError),
 }
 
-enum Work {
-    BackUp(PointKind),
-    Restore(String),
-    Undo,
-}
-
-impl Work {
-    fn kind(&self) -> OperationKind {
-        match self {
-            Self::BackUp(_) => OperationKind::Backup,
-            Self::Restore(_) => OperationKind::Restore,
-            Self::Undo => OperationKind::Undo,
-        }
-    }
-}
-
 struct Command {
     work: Work,
     reply: oneshot::Sender<Result<String, OperationError>>,
@@ -89,18 +75,27 @@ impl OperationsHandle {
         self.begin(Work::BackUp(kind)).await
     }
 
-    pub async fn restore(&self, id: &str) -> Result<String, OperationError> {
-        self.begin(Work::Restore(id.to_owned())).await
+    pub async fn restore(&self, id: &str, how: RestoreRequest) -> Result<String, OperationError> {
+        self.begin(Work::restore(id, how)).await
+    }
+
+    /// Reads a restore point back.
+    pub async fn verify(&self, id: &str, how: Thoroughness) -> Result<String, OperationError> {
+        self.begin(Work::Verify { id: id.to_owned(), how }).await
     }
 
     pub async fn undo(&self) -> Result<String, OperationError> {
         self.begin(Work::Undo).await
     }
 
-    pub async fn plan(&self, id: &str) -> Result<RestorePlan, OperationError> {
+    pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
         let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
         known(backups, id)?;
-        Ok(backups.plan(id).await?)
+        let only = work::paths(how.only);
+        Ok(match how.to {
+            Some(to) => backups.plan_to(id, to.as_ref(), &only).await?,
+            None => backups.plan_of(id, &only).await?,
+        })
     }
 
     /// Services and jobs belong to the restore while one runs.
@@ -186,13 +181,7 @@ impl Owner {
         if let Some(doing) = *self.doing.borrow() {
             return Err(OperationError::Busy { doing });
         }
-        match &work {
-            Work::Restore(id) => known(&backups, id)?,
-            Work::Undo if !backups.last_restore()?.is_some_and(|r| r.can_undo) => {
-                return Err(OperationError::NothingToUndo);
-            }
-            Work::Undo | Work::BackUp(_) => {}
-        }
+        work.is_possible(&backups)?;
         let kind = work.kind();
         let operation = Operation {
             id: Ulid::generate().to_string(),
@@ -209,7 +198,7 @@ impl Owner {
         reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
         let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
         let moment = Moment::of(self.wiring.spec.as_ref());
-        self.running = Some(tokio::spawn(perform(work, backups, services, jobs, moment, reporter)));
+        self.running = Some(tokio::spawn(work::perform(work, backups, services, jobs, moment, reporter)));
         Ok(id)
     }
 
@@ -269,40 +258,6 @@ impl Owner {
     async fn tell(&self, event: BackupEvent) {
         // The World outlives its owners; when it is gone the agent is ending.
         let _ = self.wiring.events.send(event).await;
-    }
-}
-
-async fn perform(
-    work: Work,
-    backups: Arc<Backups>,
-    services: Arc<dyn Services>,
-    jobs: Registry<JobHandle>,
-    moment: Moment,
-    reporter: Reporter,
-) -> Result<(), OperationError> {
-    let on_progress = move |p: Progress| reporter.tell(&p);
-    match work {
-        Work::BackUp(kind) => {
-            let circumstances = moment.circumstances(services, &jobs, &on_progress).await;
-            backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
-        }
-        Work::Restore(id) => {
-            let _idle = Idle::all(&jobs).await?;
-            refused(backups.restore(&id, &*services, on_progress).await?)?;
-        }
-        Work::Undo => {
-            let _idle = Idle::all(&jobs).await?;
-            refused(backups.undo(&*services, on_progress).await?)?;
-        }
-    }
-    Ok(())
-}
-
-/// A restore that changed nothing leaves no record: its reason is the error of the operation.
-fn refused(record: RestoreRecord) -> Result<(), OperationError> {
-    match record.outcome {
-        RestoreOutcome::Refused { why } => Err(OperationError::Refused { why }),
-        RestoreOutcome::Restored | RestoreOutcome::RolledBack { .. } => Ok(()),
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn plan(
     Ok(RestorePlan {
         point,
         target,
+        elsewhere: false,
         only,
         stops,
         current_bytes,
@@ -79,18 +80,70 @@ pub(crate) fn plan(
     })
 }
 
-fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String> {
-    let mut cautions = Vec::new();
+/// What a restore to `to` would do. `place` is why it cannot lie there, or the bytes free; `taken` what is chosen.
+pub(crate) fn elsewhere(
+    point: RestorePoint,
+    to: &Path,
+    place: Result<u64, BackupError>,
+    chosen: &Chosen,
+    taken: Result<Compared, BackupError>,
+) -> RestorePlan {
+    let mut obstacles = Vec::new();
+    let mut cautions = doubts(&point);
+    let needed_bytes = match taken {
+        Ok(taken) => {
+            obstacles.extend(taken.absent.map(|path| format!("{path} is not in this restore point")));
+            taken.bytes
+        }
+        Err(error) => {
+            cautions.push(format!("It is not known how large the chosen files are: {error}"));
+            point.bytes
+        }
+    };
+    let free_bytes = match place {
+        Ok(free) => free,
+        Err(error) => {
+            obstacles.push(error.to_string());
+            0
+        }
+    };
+    if obstacles.is_empty() && free_bytes < needed_bytes {
+        let no_room = BackupError::NoRoom { path: to.to_owned(), free: free_bytes, needed: needed_bytes };
+        obstacles.push(no_room.to_string());
+    }
+    RestorePlan {
+        point,
+        target: to.display().to_string(),
+        elsewhere: true,
+        only: chosen.names(),
+        stops: Vec::new(),
+        current_bytes: 0,
+        free_bytes,
+        needed_bytes,
+        lost: Vec::new(),
+        obstacles,
+        cautions,
+    }
+}
+
+/// Why the point may not be what it should be.
+fn doubts(point: &RestorePoint) -> Vec<String> {
+    let mut doubts = Vec::new();
     if !point.missing.is_empty() {
-        cautions.push(format!(
+        doubts.push(format!(
             "It is incomplete; after the restore these are gone: {}",
             point.missing.join("; ")
         ));
     } else if let Some(finding) = point.findings.first() {
-        cautions.push(format!("Its verification failed: {}", finding.text));
+        doubts.push(format!("Its verification failed: {}", finding.text));
     } else if point.verified.is_none() {
-        cautions.push("It was never read back since it was taken.".to_owned());
+        doubts.push("It was never read back since it was taken.".to_owned());
     }
+    doubts
+}
+
+fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String> {
+    let mut cautions = doubts(point);
     if !target.exists() {
         cautions.push(format!("{} does not exist now, so there will be nothing to undo.", target.display()));
     }

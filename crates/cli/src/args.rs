@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use steady_model::verification::Slice;
 
 /// Keeps a personal backend steady: one dot that tells the truth, one click to restart, restore a backup.
 #[derive(Debug, Parser)]
@@ -70,10 +71,28 @@ pub enum Command {
         #[command(subcommand)]
         action: Option<BackupsAction>,
     },
-    /// Replace the data with a restore point
+    /// Read a restore point back: every byte, every database opened, every row counted
+    Verify {
+        /// The point's id or a unique beginning of it; `latest` is the newest verified [default: the newest]
+        point: Option<String>,
+        /// Read only this part of its files, such as 1/7; the point is verified when the last part was
+        #[arg(long, value_name = "N/M")]
+        slice: Option<Slice>,
+        /// The rows that are gone since the last verified point are gone rightly
+        #[arg(long)]
+        accept_losses: bool,
+    },
+    /// Replace the data with a restore point, or write it somewhere else
     Restore {
         /// The point's id or a unique beginning of it; `latest` is the newest verified
+        #[arg(default_value = "latest")]
         point: String,
+        /// Write it to this new or empty folder and leave the data alone
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Only these files and folders of the data directory; all else stays as it is
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        only: Vec<PathBuf>,
         /// Do it without asking
         #[arg(long)]
         yes: bool,

@@ -10,6 +10,7 @@ mod exit;
 mod link;
 mod live;
 mod log_printer;
+mod plan;
 mod point;
 mod style;
 mod table;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 use steady_model::api::{Changed, Consequence, ReloadPlan};
-use steady_model::backup::{RestorePlan, RestorePoint};
+use steady_model::backup::RestorePoint;
 use steady_model::check::Status;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, Lived};
@@ -245,28 +245,6 @@ pub fn points(points: &[RestorePoint], now: WallTime) -> String {
         ]);
     }
     t.to_string()
-}
-
-pub fn plan(plan: &RestorePlan, now: WallTime) -> String {
-    let mut lines = vec![
-        format!("Restores the point of {} ({})", plan.point.taken, ago(Some(plan.point.taken), now)),
-        format!("  replaces    {} ({} now)", plan.target, words::bytes(plan.current_bytes)),
-        format!("  with        {} in {} files", words::bytes(plan.point.bytes), plan.point.files),
-        format!(
-            "  needs       {} of {} free",
-            words::bytes(plan.needed_bytes),
-            words::bytes(plan.free_bytes)
-        ),
-        format!(
-            "  stops       {}",
-            if plan.stops.is_empty() { "nothing".to_owned() } else { plan.stops.join(", ") }
-        ),
-        "  keeps       the present state, for `steady undo`".to_owned(),
-    ];
-    lines.extend(plan.lost.iter().map(|l| format!("  loses       {l}")));
-    lines.extend(plan.cautions.iter().map(|c| format!("  caution     {c}")));
-    lines.extend(plan.obstacles.iter().map(|o| format!("  impossible  {o}")));
-    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use steady_model::api::{Accepted, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, ShutdownRequest};
+use steady_model::api::{
+    Accepted, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, RestoreRequest, ShutdownRequest,
+    VerifyRequest,
+};
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, HistoryQuery};
@@ -142,12 +146,16 @@ impl Client {
         self.get(&["backups"]).await
     }
 
-    pub async fn plan(&self, point: &str) -> Result<RestorePlan, ClientError> {
-        self.get(&["backups", point, "plan"]).await
+    pub async fn plan(&self, point: &str, how: &RestoreRequest) -> Result<RestorePlan, ClientError> {
+        self.tell(&["backups", point, "plan"], how).await
     }
 
-    pub async fn restore(&self, point: &str) -> Result<Accepted, ClientError> {
-        self.post(&["backups", point, "restore"]).await
+    pub async fn restore(&self, point: &str, how: &RestoreRequest) -> Result<Accepted, ClientError> {
+        self.tell(&["backups", point, "restore"], how).await
+    }
+
+    pub async fn verify(&self, point: &str, how: &VerifyRequest) -> Result<Accepted, ClientError> {
+        self.tell(&["backups", point, "verify"], how).await
     }
 
     pub async fn undo(&self) -> Result<Accepted, ClientError> {
@@ -214,6 +222,20 @@ impl Client {
 
     async fn post(&self, path: &[&str]) -> Result<Accepted, ClientError> {
         self.typed(Method::POST, url(path), None).await
+    }
+
+    async fn tell<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let url = url(path);
+        let unfit = |e: serde_json::Error| ClientError::Protocol {
+            request: format!("POST {}", url.path()),
+            why: e.to_string(),
+        };
+        let body = serde_json::to_value(body).map_err(unfit)?;
+        self.typed(Method::POST, url, Some(&body)).await
     }
 
     async fn typed<T: DeserializeOwned>(

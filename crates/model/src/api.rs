@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action;
 use crate::check::{Measure, Observation, Sample, Status};
 use crate::time::WallTime;
+use crate::verification::Slice;
 
 /// A command was taken by its owner; what comes of it shows in the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,6 +20,28 @@ pub struct Problem {
     /// A stable word: `not_found`, `busy`, `refused`, `unauthorized`, `internal`.
     pub code: String,
     pub detail: String,
+}
+
+/// What of a restore point is to be restored, and where to; nothing said is all of it, into place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RestoreRequest {
+    /// Files and folders of the data directory, absolute or relative to it; empty is all.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// Absolute path of a new or empty folder; the data and the services are left alone then.
+    #[serde(default)]
+    pub to: Option<String>,
+}
+
+/// How a restore point is to be verified; nothing said is all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct VerifyRequest {
+    /// Reads only this part of its files; it is verified when the last part was.
+    #[serde(default)]
+    pub slice: Option<Slice>,
+    /// A person says that rows which are gone since the last verified point are gone rightly.
+    #[serde(default)]
+    pub accept_losses: bool,
 }
 
 /// The end of a service's log.

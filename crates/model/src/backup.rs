@@ -68,8 +68,11 @@ pub struct TableRows {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RestorePlan {
     pub point: RestorePoint,
-    /// The directory that will be replaced.
+    /// The directory that will be replaced, or written when `elsewhere`.
     pub target: String,
+    /// Nothing is replaced and no service is touched.
+    #[serde(default)]
+    pub elsewhere: bool,
     /// Files and folders that are restored; empty is all. All else stays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
@@ -151,6 +154,9 @@ pub enum OperationKind {
     Backup,
     Restore,
     Undo,
+    /// The data and the services are left alone.
+    RestoreElsewhere,
+    Verify,
 }
 
 impl OperationKind {
@@ -159,6 +165,8 @@ impl OperationKind {
             Self::Backup => "backing up",
             Self::Restore => "restoring",
             Self::Undo => "undoing the restore",
+            Self::RestoreElsewhere => "restoring to another folder",
+            Self::Verify => "verifying a restore point",
         }
     }
 }

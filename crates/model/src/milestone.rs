@@ -55,7 +55,7 @@ impl Milestone {
         }
     }
 
-    /// A backup, a restore, or the undoing of one, and what it failed of.
+    /// A backup, a verification, a restore, or the undoing of one, and what it failed of.
     pub fn of_operation(kind: OperationKind, took: Duration, at: WallTime, error: Option<&str>) -> Self {
         let event = match (kind, error) {
             (OperationKind::Backup, None) => "backup_complete",
@@ -64,6 +64,10 @@ impl Milestone {
             (OperationKind::Restore, Some(_)) => "restore_failed",
             (OperationKind::Undo, None) => "undo_complete",
             (OperationKind::Undo, Some(_)) => "undo_failed",
+            (OperationKind::RestoreElsewhere, None) => "restore_elsewhere_complete",
+            (OperationKind::RestoreElsewhere, Some(_)) => "restore_elsewhere_failed",
+            (OperationKind::Verify, None) => "verify_complete",
+            (OperationKind::Verify, Some(_)) => "verify_failed",
         };
         let told = Self::new(event, at).took(took);
         match error {

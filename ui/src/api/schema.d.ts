@@ -83,7 +83,8 @@ export interface paths {
         /** What a restore of this point would do. */
         get: operations["plan"];
         put?: never;
-        post?: never;
+        /** What a restore of a part of this point, or to another folder, would do. */
+        post: operations["plan_of"];
         delete?: never;
         options?: never;
         head?: never;
@@ -99,8 +100,28 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Replace the data with this point: safety point, stop, swap, start, healthy, else rolled back. */
+        /**
+         * Replace the data with this point: safety point, stop, swap, start, healthy, else rolled back. With `to` it is
+         *     written there and nothing else is touched.
+         */
         post: operations["restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read this point back: every byte, every database, every row counted. */
+        post: operations["verify"];
         delete?: never;
         options?: never;
         head?: never;
@@ -738,7 +759,7 @@ export interface components {
             total_bytes: number;
         };
         /** @enum {string} */
-        OperationKind: "backup" | "restore" | "undo";
+        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify";
         /** @description How a run ended. A lifecycle is [`Activity`]; this is only the outcome. */
         Outcome: {
             /** @enum {string} */
@@ -825,6 +846,8 @@ export interface components {
             cautions: string[];
             /** Format: int64 */
             current_bytes: number;
+            /** @description Nothing is replaced and no service is touched. */
+            elsewhere?: boolean;
             /** Format: int64 */
             free_bytes: number;
             /** @description What the data has now and the point has not; one sentence each. */
@@ -838,7 +861,7 @@ export interface components {
             point: components["schemas"]["RestorePoint"];
             /** @description Services that are stopped meanwhile, in order. */
             stops: string[];
-            /** @description The directory that will be replaced. */
+            /** @description The directory that will be replaced, or written when `elsewhere`. */
             target: string;
         };
         /** @description A moment of the data that can be brought back. */
@@ -876,6 +899,13 @@ export interface components {
             only?: string[];
             point: string;
             point_taken: components["schemas"]["WallTime"];
+        };
+        /** @description What of a restore point is to be restored, and where to; nothing said is all of it, into place. */
+        RestoreRequest: {
+            /** @description Files and folders of the data directory, absolute or relative to it; empty is all. */
+            only?: string[];
+            /** @description Absolute path of a new or empty folder; the data and the services are left alone then. */
+            to?: string | null;
         };
         /** @description One finished run, as kept on disk and shown. */
         RunRecord: components["schemas"]["Outcome"] & {
@@ -933,6 +963,16 @@ export interface components {
         ShutdownRequest: {
             /** @description Whether services go down with the agent; `false` leaves them to be adopted by the next one. */
             stop_services: boolean;
+        };
+        /** @description A part of a verification: the files of one point are spread over `of` slices. */
+        Slice: {
+            /** Format: int32 */
+            of: number;
+            /**
+             * Format: int32
+             * @description From 1 to `of`.
+             */
+            part: number;
         };
         Snapshot: {
             agent: components["schemas"]["AgentInfo"];
@@ -1032,6 +1072,12 @@ export interface components {
             /** @description `Steady — synced 2 h ago, backed up 06:10`; on trouble the first reason. */
             sentence: string;
             status: components["schemas"]["Status"];
+        };
+        /** @description How a restore point is to be verified; nothing said is all of it. */
+        VerifyRequest: {
+            /** @description A person says that rows which are gone since the last verified point are gone rightly. */
+            accept_losses?: boolean;
+            slice?: components["schemas"]["Slice"] | null;
         };
         /**
          * Format: date-time
@@ -1199,6 +1245,47 @@ export interface operations {
             };
         };
     };
+    plan_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestorePlan"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     restore: {
         parameters: {
             query?: never;
@@ -1208,7 +1295,52 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"] | null;
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["VerifyRequest"] | null;
+            };
+        };
         responses: {
             202: {
                 headers: {

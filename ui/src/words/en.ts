@@ -49,6 +49,8 @@ const operation: Record<Operation['kind'], string> = {
   backup: 'Backing up',
   restore: 'Restoring',
   undo: 'Undoing the restore',
+  restore_elsewhere: 'Restoring to another folder',
+  verify: 'Verifying a restore point',
 };
 
 export const en = {

@@ -1,7 +1,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use steady_model::api::{Accepted, Problem};
+use steady_backup::{BackupError, Thoroughness};
+use steady_model::api::{Accepted, Problem, RestoreRequest, VerifyRequest};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 
 use super::{Refusal, Surface};
@@ -15,6 +16,9 @@ impl From<OperationError> for Refusal {
             | OperationError::NothingToUndo
             | OperationError::Refused { .. } => Self::refused(e.to_string()),
             OperationError::UnknownPoint { .. } => Self::not_found(e.to_string()),
+            OperationError::Backup(BackupError::Chosen { .. } | BackupError::Place { .. }) => {
+                Self::refused(e.to_string())
+            }
             OperationError::Gone | OperationError::Backup(_) => Self::internal(e.to_string()),
         }
     }
@@ -46,14 +50,46 @@ pub async fn plan(
     State(surface): State<Surface>,
     Path(id): Path<String>,
 ) -> Result<Json<RestorePlan>, Refusal> {
-    Ok(Json(surface.operations.plan(&id).await?))
+    Ok(Json(surface.operations.plan(&id, RestoreRequest::default()).await?))
 }
 
-/// Replace the data with this point: safety point, stop, swap, start, healthy, else rolled back.
+/// What a restore of a part of this point, or to another folder, would do.
+#[utoipa::path(post, path = "/api/v1/backups/{id}/plan", params(("id" = String, Path)),
+    request_body = RestoreRequest,
+    responses((status = 200, body = RestorePlan), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn plan_of(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+    Json(how): Json<RestoreRequest>,
+) -> Result<Json<RestorePlan>, Refusal> {
+    Ok(Json(surface.operations.plan(&id, how).await?))
+}
+
+/// Replace the data with this point: safety point, stop, swap, start, healthy, else rolled back. With `to` it is
+/// written there and nothing else is touched.
 #[utoipa::path(post, path = "/api/v1/backups/{id}/restore", params(("id" = String, Path)),
+    request_body = Option<RestoreRequest>,
     responses((status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn restore(State(surface): State<Surface>, Path(id): Path<String>) -> Begun {
-    Ok(begun(surface.operations.restore(&id).await?))
+pub async fn restore(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+    how: Option<Json<RestoreRequest>>,
+) -> Begun {
+    let Json(how) = how.unwrap_or_default();
+    Ok(begun(surface.operations.restore(&id, how).await?))
+}
+
+/// Read this point back: every byte, every database, every row counted.
+#[utoipa::path(post, path = "/api/v1/backups/{id}/verify", params(("id" = String, Path)),
+    request_body = Option<VerifyRequest>,
+    responses((status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn verify(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+    how: Option<Json<VerifyRequest>>,
+) -> Begun {
+    let Json(VerifyRequest { slice, accept_losses }) = how.unwrap_or_default();
+    Ok(begun(surface.operations.verify(&id, Thoroughness { slice, accept_losses }).await?))
 }
 
 /// Bring back the data as it was before the last restore.

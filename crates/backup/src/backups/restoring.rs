@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use steady_model::backup::{RestorePlan, RestoreRecord};
+use steady_model::backup::{RestorePlan, RestorePoint, RestoreRecord};
 
 use super::{Backups, Inner, unexpected};
 use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::plan;
-use crate::protocol::{Command, Done, Progress};
+use crate::protocol::{Command, Compared, Done, Progress};
 use crate::restore::{Journal, OnProgress, Place, Services, Stager};
 
 /// What a restore to another place wrote.
@@ -25,6 +25,19 @@ impl Backups {
     pub async fn plan_of(&self, id: &str, only: &[PathBuf]) -> Result<RestorePlan, BackupError> {
         let chosen = Chosen::new(only, &self.inner.source)?;
         self.inner.plan(id, &chosen).await
+    }
+
+    /// What [`Self::restore_to`] would do.
+    pub async fn plan_to(&self, id: &str, to: &Path, only: &[PathBuf]) -> Result<RestorePlan, BackupError> {
+        let chosen = Chosen::new(only, &self.inner.source)?;
+        let point = plan::find(&self.inner.catalogue.read()?, id)?;
+        let place = self.inner.place(to).and_then(|place| place.free());
+        let taken = if chosen.is_all() {
+            Ok(Compared { bytes: point.bytes, lost: Vec::new(), absent: None })
+        } else {
+            self.inner.compared(&point, &chosen).await
+        };
+        Ok(plan::elsewhere(point, to, place, &chosen, taken))
     }
 
     /// As [`Self::restore`], for the paths in `only` and what lies below them; all else stays as it is now.
@@ -58,21 +71,24 @@ impl Backups {
 impl Inner {
     pub(super) async fn plan(&self, id: &str, chosen: &Chosen) -> Result<RestorePlan, BackupError> {
         let point = plan::find(&self.catalogue.read()?, id)?;
+        let compared = self.compared(&point, chosen).await;
+        let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
+        let planned = move || plan::plan(point, &source, services, &only, compared);
+        let plan = tokio::task::spawn_blocking(planned).await;
+        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+    }
+
+    async fn compared(&self, point: &RestorePoint, chosen: &Chosen) -> Result<Compared, BackupError> {
         let command = Command::Compare {
             point: point.id.clone(),
             source: self.source.clone(),
             exclude: self.config.exclude.clone(),
             only: chosen.clone(),
         };
-        let compared = match self.engine(command, &|_| {}).await {
-            Ok(Done::Compared(compared)) => Ok(compared),
-            Ok(_) => Err(unexpected("a comparison")),
-            Err(error) => Err(error),
-        };
-        let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
-        let planned = move || plan::plan(point, &source, services, &only, compared);
-        let plan = tokio::task::spawn_blocking(planned).await;
-        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+        match self.engine(command, &|_| {}).await? {
+            Done::Compared(compared) => Ok(compared),
+            _ => Err(unexpected("a comparison")),
+        }
     }
 
     pub(super) async fn restore(
@@ -104,12 +120,7 @@ impl Inner {
         on_progress: OnProgress<'_>,
     ) -> Result<Written, BackupError> {
         let point = plan::find(&self.catalogue.read()?, id)?;
-        let home = self.password_file.parent().and_then(Path::parent).unwrap_or(&self.password_file);
-        let place = Place::new(
-            to,
-            &plan::new_id(steady_clock::now().wall)?,
-            &[&self.source, &self.repository, home],
-        )?;
+        let place = self.place(to)?;
         let free = place.free()?;
         if chosen.is_all() && free < point.bytes {
             return Err(BackupError::NoRoom { path: to.to_owned(), free, needed: point.bytes });
@@ -119,6 +130,12 @@ impl Inner {
         // Gone when all went well, and then there is nothing to remove.
         self.paths.clear_trees()?;
         written
+    }
+
+    fn place(&self, to: &Path) -> Result<Place, BackupError> {
+        let home = self.password_file.parent().and_then(Path::parent).unwrap_or(&self.password_file);
+        let id = plan::new_id(steady_clock::now().wall)?;
+        Place::new(to, &id, &[&self.source, &self.repository, home])
     }
 
     async fn write_to(

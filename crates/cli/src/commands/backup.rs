@@ -4,18 +4,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use steady_client::Client;
-use steady_model::backup::{RestoreOutcome, RestorePoint, RestoreRecord};
+use steady_model::backup::{RestorePoint, RestoreRecord};
 use steady_model::snapshot::Snapshot;
 
 use crate::live::wait_for;
 use crate::{style, table};
-
-/// What the person has agreed to on the command line.
-pub struct Consent {
-    pub yes: bool,
-    pub dry_run: bool,
-    pub json: bool,
-}
 
 pub async fn take(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     let known = client.points().await?;
@@ -57,26 +50,6 @@ pub async fn show(client: &Client, typed: &str, json: bool) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn restore(client: &Client, typed: &str, consent: Consent) -> anyhow::Result<ExitCode> {
-    let snapshot = client.snapshot().await?;
-    let point = choose(&snapshot.backup.points, typed)?;
-    let plan = client.plan(&point.id).await?;
-    if consent.dry_run && consent.json {
-        style::json(&plan)?;
-    } else if !consent.json {
-        style::say(&table::plan(&plan, snapshot.at));
-    }
-    if consent.dry_run {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(obstacle) = plan.obstacles.first() {
-        bail!("the restore cannot be done: {obstacle}");
-    }
-    agree(consent.yes, "Restore now?")?;
-    let id = client.restore(&point.id).await?.id.context("the agent began no restore")?;
-    finish(client, &id, consent.json).await
-}
-
 pub async fn undo(client: &Client, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
     agree(yes, "Bring back the data as it was before the last restore?")?;
     let id = client.undo().await?.id.context("the agent began no undo")?;
@@ -89,7 +62,7 @@ pub async fn undo(client: &Client, yes: bool, json: bool) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a RestorePoint> {
+pub fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a RestorePoint> {
     if typed == "latest" {
         return points
             .iter()
@@ -105,7 +78,7 @@ fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a Res
 }
 
 /// No answer is no: a script must say `--yes`.
-fn agree(yes: bool, question: &str) -> anyhow::Result<()> {
+pub fn agree(yes: bool, question: &str) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
@@ -117,29 +90,8 @@ fn agree(yes: bool, question: &str) -> anyhow::Result<()> {
     if term.read_line()?.trim() == "yes" { Ok(()) } else { bail!("nothing was changed") }
 }
 
-async fn finish(client: &Client, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let record = ended(client, id, json).await?;
-    if json {
-        style::json(&record)?;
-    }
-    let (text, code) = match &record.outcome {
-        RestoreOutcome::Restored => (
-            "Restored, and the backend is healthy. `steady undo` brings the old state back.".to_owned(),
-            ExitCode::SUCCESS,
-        ),
-        RestoreOutcome::RolledBack { why } => {
-            (format!("Rolled back, the old state is in place: {why}"), ExitCode::FAILURE)
-        }
-        RestoreOutcome::Refused { why } => (format!("Nothing was changed: {why}"), ExitCode::FAILURE),
-    };
-    if !json {
-        style::say(&text);
-    }
-    Ok(code)
-}
-
 /// The record of a restore or an undo, once it is over.
-async fn ended(client: &Client, id: &str, json: bool) -> anyhow::Result<RestoreRecord> {
+pub async fn ended(client: &Client, id: &str, json: bool) -> anyhow::Result<RestoreRecord> {
     let last = operation(client, id, json).await?;
     match (last.backup.last_error, last.backup.last_restore) {
         (Some(error), _) => bail!("{error}"),
@@ -148,8 +100,16 @@ async fn ended(client: &Client, id: &str, json: bool) -> anyhow::Result<RestoreR
     }
 }
 
+/// A sign on a terminal that something is under way of which no measure is known.
+pub fn waiting(json: bool, what: &str) -> ProgressBar {
+    let sign = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    sign.set_message(what.to_owned());
+    sign.enable_steady_tick(Duration::from_millis(200));
+    sign
+}
+
 /// Waits until the operation is over, with a bar on a terminal.
-async fn operation(client: &Client, id: &str, json: bool) -> anyhow::Result<Snapshot> {
+pub async fn operation(client: &Client, id: &str, json: bool) -> anyhow::Result<Snapshot> {
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     bar.set_style(ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}")?);
     let last = wait_for(client, Duration::MAX, |s| match &s.backup.operation {

@@ -5,7 +5,7 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, check, crashes, history, logs, reload, service, up};
+use super::{agent, backup, check, crashes, history, logs, reload, restore, service, up};
 use crate::args::{BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
@@ -35,8 +35,12 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Backups { action: Some(BackupsAction::Show { point }) } => {
                 backup::show(&client, &point, json).await
             }
-            Command::Restore { point, yes, dry_run } => {
-                backup::restore(&client, &point, backup::Consent { yes, dry_run, json }).await
+            Command::Verify { point, slice, accept_losses } => {
+                restore::verify(&client, point.as_deref(), slice, accept_losses, json).await
+            }
+            Command::Restore { point, to, only, yes, dry_run } => {
+                let consent = restore::Consent { yes, dry_run, json };
+                restore::restore(&client, &point, to.as_deref(), &only, consent).await
             }
             Command::Undo { yes } => backup::undo(&client, yes, json).await,
             Command::Logs(wanted) => logs::show(home, &client, wanted, json).await,

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod history;
 pub mod logs;
 pub mod reload;
+pub mod restore;
 pub mod service;
 pub mod shell;
 pub mod up;

@@ -1,0 +1,109 @@
+//! What the owner of backups may be asked to do, and its doing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use steady_backup::{Backups, Services, Thoroughness};
+use steady_model::api::RestoreRequest;
+use steady_model::backup::{OperationKind, PointKind, RestoreOutcome, RestoreRecord};
+use steady_sync::JobHandle;
+
+use super::{Idle, OperationError, Reporter, known};
+use crate::backup_moment::Moment;
+use crate::registry::Registry;
+
+pub(super) enum Work {
+    BackUp(PointKind),
+    /// `only` empty is all of it.
+    Restore {
+        id: String,
+        only: Vec<PathBuf>,
+    },
+    /// No service and no data that are in use are touched.
+    RestoreTo {
+        id: String,
+        to: PathBuf,
+        only: Vec<PathBuf>,
+    },
+    Undo,
+    Verify {
+        id: String,
+        how: Thoroughness,
+    },
+}
+
+impl Work {
+    pub(super) fn restore(id: &str, how: RestoreRequest) -> Self {
+        let (id, only) = (id.to_owned(), paths(how.only));
+        match how.to {
+            Some(to) => Self::RestoreTo { id, to: to.into(), only },
+            None => Self::Restore { id, only },
+        }
+    }
+
+    pub(super) fn kind(&self) -> OperationKind {
+        match self {
+            Self::BackUp(_) => OperationKind::Backup,
+            Self::Restore { .. } => OperationKind::Restore,
+            Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
+            Self::Undo => OperationKind::Undo,
+            Self::Verify { .. } => OperationKind::Verify,
+        }
+    }
+
+    /// What can be told before it is begun.
+    pub(super) fn is_possible(&self, backups: &Backups) -> Result<(), OperationError> {
+        match self {
+            Self::Restore { id, .. } | Self::RestoreTo { id, .. } | Self::Verify { id, .. } => {
+                known(backups, id)
+            }
+            Self::Undo if !backups.last_restore()?.is_some_and(|r| r.can_undo) => {
+                Err(OperationError::NothingToUndo)
+            }
+            Self::Undo | Self::BackUp(_) => Ok(()),
+        }
+    }
+}
+
+pub(super) fn paths(typed: Vec<String>) -> Vec<PathBuf> {
+    typed.into_iter().map(PathBuf::from).collect()
+}
+
+pub(super) async fn perform(
+    work: Work,
+    backups: Arc<Backups>,
+    services: Arc<dyn Services>,
+    jobs: Registry<JobHandle>,
+    moment: Moment,
+    reporter: Reporter,
+) -> Result<(), OperationError> {
+    let on_progress = move |p| reporter.tell(&p);
+    match work {
+        Work::BackUp(kind) => {
+            let circumstances = moment.circumstances(services, &jobs, &on_progress).await;
+            backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
+        }
+        Work::Restore { id, only } => {
+            let _idle = Idle::all(&jobs).await?;
+            refused(backups.restore_only(&id, &only, &*services, on_progress).await?)?;
+        }
+        Work::RestoreTo { id, to, only } => {
+            backups.restore_to(&id, &to, &only, on_progress).await.map(drop)?;
+        }
+        Work::Undo => {
+            let _idle = Idle::all(&jobs).await?;
+            refused(backups.undo(&*services, on_progress).await?)?;
+        }
+        // What it found is the point's to tell.
+        Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,
+    }
+    Ok(())
+}
+
+/// A restore that changed nothing leaves no record: its reason is the error of the operation.
+fn refused(record: RestoreRecord) -> Result<(), OperationError> {
+    match record.outcome {
+        RestoreOutcome::Refused { why } => Err(OperationError::Refused { why }),
+        RestoreOutcome::Restored | RestoreOutcome::RolledBack { .. } => Ok(()),
+    }
+}
