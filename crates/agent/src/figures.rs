@@ -71,6 +71,8 @@ async fn show(
 ) {
     let Some(mut sampler) = sampler() else { return };
     pause(FIRST).await;
+    // By now the services are up; from here on the agent mostly rests.
+    let mut restless = true;
     loop {
         let watched = *looking.borrow_and_update() > 0;
         let (back, usage, own) = sample_with_own(sampler, leaders(&services, |_| true)).await;
@@ -85,8 +87,12 @@ async fn show(
             return;
         }
         if watched {
+            restless = true;
             pause(WATCHED).await;
             continue;
+        }
+        if std::mem::take(&mut restless) {
+            steady_footprint::give_back();
         }
         let rest = rest(&config.borrow());
         tokio::select! {

@@ -31,6 +31,8 @@ use stream::{Bench, Stream};
 use worker::Worker;
 
 const LISTENER: Token = 0;
+/// By then the services of a start are attached.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Runs the sink of `home` until it is told to quit or terminated.
 ///
@@ -134,9 +136,15 @@ impl Sink {
         let (mut ready, mut breath) = (Vec::new(), Breath::default());
         // What is looked at after a pause, whether or not the system says that it is ready.
         let mut flowing: Vec<Token> = Vec::new();
+        let mut settles = Some(steady_clock::now().awake.after(SETTLE));
         loop {
             let now = steady_clock::now().awake;
-            let timeout = self.due.first().map(|(at, _)| at.since(now));
+            if settles.is_some_and(|at| at <= now) {
+                settles = None;
+                steady_footprint::give_back();
+            }
+            let next = self.due.first().map(|(at, _)| *at).into_iter().chain(settles).min();
+            let timeout = next.map(|at| at.since(now));
             let timeout = if flowing.is_empty() { timeout } else { Some(Duration::ZERO) };
             self.ready
                 .wait(timeout, &mut ready)
