@@ -137,5 +137,7 @@ fn apply_backup(world: &mut World, event: BackupEvent) {
         BackupEvent::LastRestore(record) => facts.last_restore = record,
         BackupEvent::LastError(error) => facts.last_error = error,
         BackupEvent::Next(next) => facts.next = next,
+        BackupEvent::LastDrill(record) => facts.last_drill = record,
+        BackupEvent::NextDrill(next) => facts.next_drill = next,
     }
 }

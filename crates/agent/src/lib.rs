@@ -9,6 +9,7 @@ mod backup_moment;
 mod backup_space;
 pub mod config_file;
 mod crashes;
+mod drills;
 mod events;
 mod figures;
 mod heartbeat;

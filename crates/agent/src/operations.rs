@@ -9,6 +9,7 @@ use steady_backup::{BackupError, Backups, Progress, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
 use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
 use steady_model::config::Backup as BackupSpec;
+use steady_model::drill::{self, DrillRecord};
 use steady_model::milestone::Milestone;
 use steady_model::time::{Now, WallTime};
 use steady_sync::{JobHandle, RunRefused};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::backup_moment::Moment;
+use crate::drills::Drills;
 use crate::milestones;
 use crate::registry::Registry;
 use work::Work;
@@ -34,6 +36,8 @@ pub enum BackupEvent {
     LastRestore(Option<RestoreRecord>),
     LastError(Option<String>),
     Next(Option<WallTime>),
+    LastDrill(Option<DrillRecord>),
+    NextDrill(Option<WallTime>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,8 @@ pub enum OperationError {
     Busy { doing: OperationKind },
     #[error("backup is not configured; add a [backup] section with the data directory to steady.toml")]
     NotConfigured,
+    #[error("there is no verified restore point to rehearse; `steady backup` takes one")]
+    NothingToDrill,
     #[error("there is no restore to undo")]
     NothingToUndo,
     #[error("there is no restore point {id}; `steady backups` shows them")]
@@ -88,6 +94,11 @@ impl OperationsHandle {
         self.begin(Work::Undo).await
     }
 
+    /// Rehearses the restore of the newest verified point.
+    pub async fn drill(&self) -> Result<String, OperationError> {
+        self.begin(Work::Drill).await
+    }
+
     pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
         let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
         known(backups, id)?;
@@ -125,7 +136,7 @@ fn known(backups: &Backups, id: &str) -> Result<(), OperationError> {
 /// What the operations need from the rest of the agent.
 pub struct Wiring {
     pub spec: Option<BackupSpec>,
-    pub backups: Option<Arc<Backups>>,
+    pub backups: Option<(Arc<Backups>, Drills)>,
     pub services: Arc<dyn Services>,
     pub jobs: Registry<JobHandle>,
     pub events: mpsc::Sender<BackupEvent>,
@@ -135,9 +146,18 @@ pub struct Wiring {
 pub fn start(wiring: Wiring) -> OperationsHandle {
     let (commands, inbox) = mpsc::channel(8);
     let (doing_tx, doing) = watch::channel(None);
-    let handle = OperationsHandle { commands, doing, backups: wiring.backups.clone() };
+    let handle =
+        OperationsHandle { commands, doing, backups: wiring.backups.as_ref().map(|(b, _)| b.clone()) };
     tokio::spawn(
-        Owner { wiring, doing: doing_tx, running: None, began: steady_clock::now(), due: None }.run(inbox),
+        Owner {
+            wiring,
+            doing: doing_tx,
+            running: None,
+            began: steady_clock::now(),
+            due: None,
+            drill_due: None,
+        }
+        .run(inbox),
     );
     handle
 }
@@ -149,12 +169,14 @@ struct Owner {
     /// When the last operation began.
     began: Now,
     due: Option<WallTime>,
+    drill_due: Option<WallTime>,
 }
 
 impl Owner {
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         self.publish_catalogue().await;
         self.publish_last_restore().await;
+        self.publish_last_drill().await;
         self.plan_next(None).await;
         loop {
             tokio::select! {
@@ -172,12 +194,19 @@ impl Owner {
                         self.due = None;
                     }
                 }
+                () = until(self.drill_due), if self.running.is_none() => {
+                    let overdue = self.drill_due.is_some_and(|due| due <= steady_clock::now().wall);
+                    if overdue && let Err(e) = self.begin(Work::Drill) {
+                        tracing::warn!("the scheduled drill did not begin: {e}");
+                        self.drill_due = None;
+                    }
+                }
             }
         }
     }
 
     fn begin(&mut self, work: Work) -> Result<String, OperationError> {
-        let backups = self.wiring.backups.clone().ok_or(OperationError::NotConfigured)?;
+        let (backups, drills) = self.wiring.backups.clone().ok_or(OperationError::NotConfigured)?;
         if let Some(doing) = *self.doing.borrow() {
             return Err(OperationError::Busy { doing });
         }
@@ -197,8 +226,9 @@ impl Owner {
         let reporter = Reporter { operation, events: self.wiring.events.clone() };
         reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
         let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
+        let reach = work::Reach { backups, drills, services, jobs };
         let moment = Moment::of(self.wiring.spec.as_ref());
-        self.running = Some(tokio::spawn(work::perform(work, backups, services, jobs, moment, reporter)));
+        self.running = Some(tokio::spawn(work::perform(work, reach, moment, reporter)));
         Ok(id)
     }
 
@@ -212,12 +242,14 @@ impl Owner {
         if let Some(kind) = kind {
             let now = steady_clock::now();
             let took = now.awake.since(self.began.awake);
-            let error = result.as_ref().err().map(String::as_str);
+            let found = self.last_drill().filter(|_| kind == OperationKind::Drill).and_then(|d| d.failure());
+            let error = result.as_ref().err().or(found.as_ref()).map(String::as_str);
             milestones::tell(&Milestone::of_operation(kind, took, now.wall, error));
         }
         self.tell(BackupEvent::LastError(result.err())).await;
         self.publish_catalogue().await;
         self.publish_last_restore().await;
+        self.publish_last_drill().await;
         self.tell(BackupEvent::Operation(None)).await;
         self.plan_next((failed && kind == Some(OperationKind::Backup)).then_some(RETRY)).await;
     }
@@ -232,15 +264,35 @@ impl Owner {
             (None, None) => now,
         });
         self.tell(BackupEvent::Next(self.due)).await;
+        let drill_every = self.wiring.backups.as_ref().and_then(|(_, drills)| drills.every());
+        let verified = self.points().iter().any(|p| p.verified.is_some());
+        self.drill_due = drill::due(self.last_drill().as_ref(), drill_every, verified, now);
+        self.tell(BackupEvent::NextDrill(self.drill_due)).await;
+    }
+
+    fn points(&self) -> Vec<RestorePoint> {
+        let backups = self.wiring.backups.as_ref();
+        backups.and_then(|(backups, _)| backups.catalogue().ok()).unwrap_or_default()
+    }
+
+    fn last_drill(&self) -> Option<DrillRecord> {
+        self.wiring.backups.as_ref()?.0.last_drill().ok()?
+    }
+
+    async fn publish_last_drill(&self) {
+        let Some((backups, _)) = &self.wiring.backups else { return };
+        match backups.last_drill() {
+            Ok(record) => self.tell(BackupEvent::LastDrill(record)).await,
+            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
+        }
     }
 
     fn newest(&self) -> Option<WallTime> {
-        let points = self.wiring.backups.as_ref()?.catalogue().ok()?;
-        points.iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
+        self.points().iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
     }
 
     async fn publish_catalogue(&self) {
-        let Some(backups) = &self.wiring.backups else { return };
+        let Some((backups, _)) = &self.wiring.backups else { return };
         match backups.catalogue() {
             Ok(points) => self.tell(BackupEvent::Catalogue(points)).await,
             Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
@@ -248,7 +300,7 @@ impl Owner {
     }
 
     async fn publish_last_restore(&self) {
-        let Some(backups) = &self.wiring.backups else { return };
+        let Some((backups, _)) = &self.wiring.backups else { return };
         match backups.last_restore() {
             Ok(record) => self.tell(BackupEvent::LastRestore(record)).await,
             Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,

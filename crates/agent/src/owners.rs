@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::backup_space;
 use crate::crashes::{self, CrashesHandle};
+use crate::drills::Drills;
 use crate::events::{Ears, Notice};
 use crate::figures::{self, Lookers};
 use crate::history::History;
@@ -55,6 +56,7 @@ pub struct Owners {
     pub lookers: Lookers,
     /// `None` until there are snapshots to keep.
     pub history: Option<History>,
+    drills: Option<Drills>,
     liveness: LivenessWatch,
     restarts: Restarts,
     /// Who waits for a look.
@@ -92,9 +94,14 @@ impl Owners {
         for spec in &config.jobs {
             jobs.put(&spec.name, steady_sync::job(spec.clone(), home.root(), ears.jobs.clone()));
         }
+        let drills = config.backup.as_ref().zip(backups.clone());
+        let drills = drills.map(|(spec, backups)| Drills::new(spec, backups, &deps));
+        if let Some(drills) = &drills {
+            drills.sweep();
+        }
         let operations = operations::start(Wiring {
             spec: config.backup.clone(),
-            backups,
+            backups: backups.zip(drills.clone()),
             services: control,
             jobs: jobs.clone(),
             events: ears.backups.clone(),
@@ -126,6 +133,7 @@ impl Owners {
             crashes,
             lookers,
             history: None,
+            drills,
             liveness: LivenessWatch::default(),
             restarts: Restarts::default(),
             waiting: Waiting::default(),
@@ -222,8 +230,20 @@ impl Owners {
             stack: self.stack.clone(),
             services: self.services.clone(),
             jobs: self.jobs.clone(),
+            drills: self.drills.clone(),
             sink: self.deps.sink.clone(),
             sink_keeper: self.sink_keeper.clone(),
+        }
+    }
+}
+
+impl Ending {
+    /// The backend of a drill is of no use to the next agent, which removes its data.
+    async fn end_drill(&self) {
+        if let Some(drills) = &self.drills
+            && let Err(why) = drills.end_backend().await
+        {
+            tracing::warn!("the backend of a drill runs on: {why}");
         }
     }
 }
@@ -232,6 +252,7 @@ pub struct Ending {
     stack: Stack,
     services: Registry<ServiceHandle>,
     jobs: Registry<JobHandle>,
+    drills: Option<Drills>,
     sink: SinkClient,
     sink_keeper: AbortHandle,
 }
@@ -239,6 +260,7 @@ pub struct Ending {
 impl Ending {
     /// Lets go of everything for the next agent to take back.
     pub async fn leave(self) {
+        self.end_drill().await;
         for service in self.services.all() {
             service.detach().await;
         }
@@ -246,6 +268,7 @@ impl Ending {
 
     /// Stops jobs, then the services in order, then the sink, which has nothing to write any more.
     pub async fn stop(self) {
+        self.end_drill().await;
         for job in self.jobs.all() {
             job.shutdown().await;
         }

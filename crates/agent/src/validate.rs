@@ -46,7 +46,8 @@ fn looks(check: &Check) -> bool {
     !matches!(check.kind, CheckKind::Usage { .. })
 }
 
-async fn look_once(checks: Vec<Check>) -> BTreeMap<String, Observation> {
+/// The first look of each, within its timeout. Who has not answered by then is missing.
+pub(crate) async fn look_once(checks: Vec<Check>) -> BTreeMap<String, Observation> {
     let limit = checks.iter().map(|c| c.probe.timeout).max().unwrap_or_default() + MARGIN;
     let wanted = checks.len();
     let (events, mut told) = mpsc::channel(wanted.max(1));
@@ -59,7 +60,6 @@ async fn look_once(checks: Vec<Check>) -> BTreeMap<String, Observation> {
             seen.entry(name).or_insert(observation);
         }
     };
-    // Who has not answered by then is told so.
     let _ = tokio::time::timeout(limit, all).await;
     handle.shutdown().await;
     seen

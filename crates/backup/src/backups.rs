@@ -1,3 +1,4 @@
+mod drilling;
 mod restoring;
 mod verification;
 

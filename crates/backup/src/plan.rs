@@ -24,6 +24,13 @@ pub(crate) fn find(points: &[RestorePoint], id: &str) -> Result<RestorePoint, Ba
     }
 }
 
+/// Bytes that an ordinary user may still write on the volume of `folder`.
+pub(crate) fn free(folder: &Path) -> Result<u64, BackupError> {
+    let room = rustix::fs::statvfs(folder)
+        .map_err(|e| BackupError::io("ask the free space of", folder)(e.into()))?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
 /// `compared` is what the engine found; without it the plan says what it does not know.
 pub(crate) fn plan(
     point: RestorePoint,
@@ -33,9 +40,7 @@ pub(crate) fn plan(
     compared: Result<Compared, BackupError>,
 ) -> Result<RestorePlan, BackupError> {
     let parent = target.parent().unwrap_or(target);
-    let free = rustix::fs::statvfs(parent)
-        .map_err(|e| BackupError::io("ask the free space of", parent)(e.into()))?;
-    let free_bytes = free.f_bavail.saturating_mul(free.f_frsize);
+    let free_bytes = free(parent)?;
     let files = walkdir::WalkDir::new(target).into_iter().filter_map(|e| e.ok()?.metadata().ok());
     let current_bytes: u64 = files.filter(std::fs::Metadata::is_file).map(|m| m.len()).sum();
     let taken = compared.as_ref().map_or(point.bytes, |c| c.bytes);

@@ -82,6 +82,12 @@ pub enum Command {
         #[arg(long)]
         accept_losses: bool,
     },
+    /// Rehearse a restore: the newest verified point in a scratch folder, the backend started on it and asked
+    Drill {
+        /// Do not wait for its end
+        #[arg(long)]
+        detach: bool,
+    },
     /// Replace the data with a restore point, or write it somewhere else
     Restore {
         /// The point's id or a unique beginning of it; `latest` is the newest verified

@@ -158,6 +158,10 @@ impl Client {
         self.tell(&["backups", point, "verify"], how).await
     }
 
+    pub async fn drill(&self) -> Result<Accepted, ClientError> {
+        self.post(&["drills"]).await
+    }
+
     pub async fn undo(&self) -> Result<Accepted, ClientError> {
         self.post(&["restores", "undo"]).await
     }

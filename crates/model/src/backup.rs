@@ -157,6 +157,7 @@ pub enum OperationKind {
     /// The data and the services are left alone.
     RestoreElsewhere,
     Verify,
+    Drill,
 }
 
 impl OperationKind {
@@ -167,6 +168,7 @@ impl OperationKind {
             Self::Undo => "undoing the restore",
             Self::RestoreElsewhere => "restoring to another folder",
             Self::Verify => "verifying a restore point",
+            Self::Drill => "running a drill",
         }
     }
 }

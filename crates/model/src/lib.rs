@@ -11,6 +11,7 @@ pub mod check;
 pub mod config;
 pub mod crash;
 pub mod depend;
+pub mod drill;
 pub mod explain;
 pub mod history;
 pub mod job;

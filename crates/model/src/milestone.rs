@@ -55,7 +55,7 @@ impl Milestone {
         }
     }
 
-    /// A backup, a verification, a restore, or the undoing of one, and what it failed of.
+    /// A backup, a verification, a drill, a restore, or the undoing of one, and what it failed of.
     pub fn of_operation(kind: OperationKind, took: Duration, at: WallTime, error: Option<&str>) -> Self {
         let event = match (kind, error) {
             (OperationKind::Backup, None) => "backup_complete",
@@ -66,6 +66,8 @@ impl Milestone {
             (OperationKind::Undo, Some(_)) => "undo_failed",
             (OperationKind::RestoreElsewhere, None) => "restore_elsewhere_complete",
             (OperationKind::RestoreElsewhere, Some(_)) => "restore_elsewhere_failed",
+            (OperationKind::Drill, None) => "drill_complete",
+            (OperationKind::Drill, Some(_)) => "drill_failed",
             (OperationKind::Verify, None) => "verify_complete",
             (OperationKind::Verify, Some(_)) => "verify_failed",
         };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::backup::{Operation, RestorePoint, RestoreRecord};
 use crate::check::{Measure, Sample, Severity, Status};
 use crate::crash::CrashSummary;
+use crate::drill::DrillView;
 use crate::job::{Failed, RunRecord};
 use crate::marker::Markers;
 use crate::process::PortOwner;
@@ -157,4 +158,7 @@ pub struct BackupView {
     /// Why the last backup or restore did not do what it was asked; cleared by the next success.
     pub last_error: Option<String>,
     pub next: Option<WallTime>,
+    /// `None` without a data directory to back up.
+    #[serde(default)]
+    pub drill: Option<DrillView>,
 }

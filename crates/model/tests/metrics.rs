@@ -87,6 +87,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
         checks,
         jobs,
         backup: BackupView {
+            drill: None,
             configured: true,
             status: Status::Warn,
             phrase: "never backed up".into(),

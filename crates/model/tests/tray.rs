@@ -100,6 +100,7 @@ fn snapshot() -> Snapshot {
         jobs: vec![job("daily-sync", Status::Pass, "synced 2 h ago")],
         crashes: vec![],
         backup: BackupView {
+            drill: None,
             configured: true,
             status: Status::Pass,
             phrase: "backed up 06:10".into(),

@@ -196,6 +196,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rehearse the restore of the newest verified point: restored to a scratch folder, opened, the backend started on it. */
+        post: operations["drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -482,6 +499,7 @@ export interface components {
         BackupView: {
             /** @description Whether a data directory to back up is configured. */
             configured: boolean;
+            drill?: components["schemas"]["DrillView"] | null;
             /** @description Why the last backup or restore did not do what it was asked; cleared by the next success. */
             last_error?: string | null;
             last_restore?: components["schemas"]["RestoreRecord"] | null;
@@ -599,6 +617,53 @@ export interface components {
             id: string;
             subject: components["schemas"]["CrashSubject"];
         };
+        DrillOutcome: {
+            /** @enum {string} */
+            result: "passed";
+        } | {
+            at: components["schemas"]["DrillWork"];
+            /** @enum {string} */
+            result: "failed";
+            why: string;
+        };
+        /** @description How a drill went. */
+        DrillRecord: components["schemas"]["DrillOutcome"] & {
+            began: components["schemas"]["WallTime"];
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description What was restored.
+             */
+            files: number;
+            id: string;
+            point: string;
+            point_taken: components["schemas"]["WallTime"];
+            /** @description What was done, in order; of one that failed, up to what it failed of. */
+            steps: components["schemas"]["DrillStep"][];
+            /** Format: int64 */
+            took_ms: number;
+        };
+        DrillStep: {
+            /** @description What it showed: `health: 200, vault = ok`. */
+            said: string;
+            /** Format: int64 */
+            took_ms: number;
+            what: components["schemas"]["DrillWork"];
+        };
+        /** @description Drills, as every surface shows them. */
+        DrillView: {
+            last?: components["schemas"]["DrillRecord"] | null;
+            next?: components["schemas"]["WallTime"] | null;
+            /** @description `drilled 3 days ago`. */
+            phrase: string;
+            status: components["schemas"]["Status"];
+        };
+        /**
+         * @description The steps of a drill in order. The last three only with a backend.
+         * @enum {string}
+         */
+        DrillWork: "restored" | "opened" | "started" | "healthy" | "canary" | "stopped";
         /** @description Why a run ended without anybody asking for it. */
         End: {
             detail: components["schemas"]["Exit"];
@@ -759,7 +824,7 @@ export interface components {
             total_bytes: number;
         };
         /** @enum {string} */
-        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify";
+        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill";
         /** @description How a run ended. A lifecycle is [`Activity`]; this is only the outcome. */
         Outcome: {
             /** @enum {string} */
@@ -1473,6 +1538,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

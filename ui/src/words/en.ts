@@ -51,6 +51,7 @@ const operation: Record<Operation['kind'], string> = {
   undo: 'Undoing the restore',
   restore_elsewhere: 'Restoring to another folder',
   verify: 'Verifying a restore point',
+  drill: 'Running a drill',
 };
 
 export const en = {

@@ -14,6 +14,7 @@ impl From<OperationError> for Refusal {
             OperationError::Busy { .. } | OperationError::JobRuns(_) => Self::busy(e.to_string()),
             OperationError::NotConfigured
             | OperationError::NothingToUndo
+            | OperationError::NothingToDrill
             | OperationError::Refused { .. } => Self::refused(e.to_string()),
             OperationError::UnknownPoint { .. } => Self::not_found(e.to_string()),
             OperationError::Backup(BackupError::Chosen { .. } | BackupError::Place { .. }) => {
@@ -77,6 +78,12 @@ pub async fn restore(
 ) -> Begun {
     let Json(how) = how.unwrap_or_default();
     Ok(begun(surface.operations.restore(&id, how).await?))
+}
+
+/// Rehearse the restore of the newest verified point: restored to a scratch folder, opened, the backend started on it.
+#[utoipa::path(post, path = "/api/v1/drills", responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
+pub async fn drill(State(surface): State<Surface>) -> Begun {
+    Ok(begun(surface.operations.drill().await?))
 }
 
 /// Read this point back: every byte, every database, every row counted.

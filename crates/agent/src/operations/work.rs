@@ -10,6 +10,7 @@ use steady_sync::JobHandle;
 
 use super::{Idle, OperationError, Reporter, known};
 use crate::backup_moment::Moment;
+use crate::drills::Drills;
 use crate::registry::Registry;
 
 pub(super) enum Work {
@@ -30,6 +31,7 @@ pub(super) enum Work {
         id: String,
         how: Thoroughness,
     },
+    Drill,
 }
 
 impl Work {
@@ -48,6 +50,7 @@ impl Work {
             Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
             Self::Undo => OperationKind::Undo,
             Self::Verify { .. } => OperationKind::Verify,
+            Self::Drill => OperationKind::Drill,
         }
     }
 
@@ -60,7 +63,10 @@ impl Work {
             Self::Undo if !backups.last_restore()?.is_some_and(|r| r.can_undo) => {
                 Err(OperationError::NothingToUndo)
             }
-            Self::Undo | Self::BackUp(_) => Ok(()),
+            Self::Drill if backups.catalogue()?.iter().all(|p| p.verified.is_none()) => {
+                Err(OperationError::NothingToDrill)
+            }
+            Self::Undo | Self::BackUp(_) | Self::Drill => Ok(()),
         }
     }
 }
@@ -69,14 +75,21 @@ pub(super) fn paths(typed: Vec<String>) -> Vec<PathBuf> {
     typed.into_iter().map(PathBuf::from).collect()
 }
 
+/// What the work is done with.
+pub(super) struct Reach {
+    pub(super) backups: Arc<Backups>,
+    pub(super) drills: Drills,
+    pub(super) services: Arc<dyn Services>,
+    pub(super) jobs: Registry<JobHandle>,
+}
+
 pub(super) async fn perform(
     work: Work,
-    backups: Arc<Backups>,
-    services: Arc<dyn Services>,
-    jobs: Registry<JobHandle>,
+    reach: Reach,
     moment: Moment,
     reporter: Reporter,
 ) -> Result<(), OperationError> {
+    let Reach { backups, services, jobs, drills } = reach;
     let on_progress = move |p| reporter.tell(&p);
     match work {
         Work::BackUp(kind) => {
@@ -96,6 +109,7 @@ pub(super) async fn perform(
         }
         // What it found is the point's to tell.
         Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,
+        Work::Drill => drills.run(on_progress).await?,
     }
     Ok(())
 }

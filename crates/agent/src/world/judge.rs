@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use steady_model::backup;
 use steady_model::check::Status;
+use steady_model::drill::{self, DrillView};
 use steady_model::project;
 use steady_model::service::{AfterStop, State};
 use steady_model::snapshot::{BackupView, JobView, ServiceView};
@@ -89,7 +90,19 @@ impl World {
         } else if status != Status::Pass {
             reasons.push(trouble(status, phrase.clone(), "Back up now"));
         }
+        let drill =
+            self.config.backup.as_ref().map(|spec| {
+                let first = points.iter().filter(|p| p.verified.is_some()).map(|p| p.taken).min();
+                let last = facts.last_drill.as_ref();
+                let (status, phrase, amiss) = drill::judge(last, spec.drill.every, first, now.wall);
+                reasons.extend(amiss.map(|t| Reason {
+                    since: last.map(|l| l.began),
+                    ..trouble(status, t.sentence, &t.action)
+                }));
+                DrillView { status, phrase, last: facts.last_drill.clone(), next: facts.next_drill }
+            });
         BackupView {
+            drill,
             configured: self.config.backup.is_some(),
             status,
             phrase,

@@ -17,6 +17,7 @@ use steady_model::backup::{Operation, RestorePoint, RestoreRecord, Space};
 use steady_model::check::CheckState;
 use steady_model::config::{Check, Config};
 use steady_model::crash::CrashSummary;
+use steady_model::drill::DrillRecord;
 use steady_model::job::{Activity, AwakeLog, RunRecord};
 use steady_model::marker::Markers;
 use steady_model::service::{Lifecycle, State};
@@ -67,6 +68,8 @@ pub struct BackupFacts {
     pub last_restore: Option<RestoreRecord>,
     pub last_error: Option<String>,
     pub next: Option<WallTime>,
+    pub last_drill: Option<DrillRecord>,
+    pub next_drill: Option<WallTime>,
 }
 
 /// A check with what is known of it.

@@ -8,6 +8,7 @@ use super::journal::Paths;
 use super::swap;
 use crate::catalogue::{read_versioned, write_versioned};
 use crate::error::BackupError;
+use crate::plan;
 
 const VERSION: u32 = 1;
 
@@ -56,10 +57,7 @@ impl Place {
 
     /// Bytes free on its volume.
     pub(crate) fn free(&self) -> Result<u64, BackupError> {
-        let parent = self.at.parent().unwrap_or(&self.at);
-        let free = rustix::fs::statvfs(parent)
-            .map_err(|e| BackupError::io("ask the free space of", parent)(e.into()))?;
-        Ok(free.f_bavail.saturating_mul(free.f_frsize))
+        plan::free(self.at.parent().unwrap_or(&self.at))
     }
 
     /// The whole tree takes its place.

@@ -24,7 +24,7 @@ use crate::protocol::Progress;
 pub(crate) use elsewhere::Place;
 pub(crate) use journal::{Journal, Move, Paths};
 pub(crate) use sequence::Run;
-pub(crate) use swap::{Way, is_mount_point};
+pub(crate) use swap::{Way, is_mount_point, remove as remove_tree};
 
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 

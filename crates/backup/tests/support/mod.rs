@@ -55,6 +55,7 @@ impl World {
             stale_after: Duration::from_hours(36),
             capture: self.capture.clone(),
             verify: self.verify.clone(),
+            drill: config::Drill::default(),
         }
     }
 

@@ -35,6 +35,9 @@ pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
         style::json(&snapshot.backup.points)?;
     } else {
         style::say(&table::points(&snapshot.backup.points, snapshot.at));
+        if let Some(drill) = &snapshot.backup.drill {
+            style::say(&format!("Drills: {}", drill.phrase));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, check, crashes, history, logs, reload, restore, service, up};
+use super::{agent, backup, check, crashes, drill, history, logs, reload, restore, service, up};
 use crate::args::{BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
@@ -38,6 +38,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Verify { point, slice, accept_losses } => {
                 restore::verify(&client, point.as_deref(), slice, accept_losses, json).await
             }
+            Command::Drill { detach } => drill::run(&client, detach, json).await,
             Command::Restore { point, to, only, yes, dry_run } => {
                 let consent = restore::Consent { yes, dry_run, json };
                 restore::restore(&client, &point, to.as_deref(), &only, consent).await

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod crashes;
+pub mod drill;
 pub mod exec;
 pub mod history;
 pub mod logs;

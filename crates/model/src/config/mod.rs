@@ -15,9 +15,9 @@ pub use error::ConfigError;
 pub use lines::lines_of_checks;
 pub use raw::json_schema;
 pub use resolved::{
-    Backup, Capture, Check, CheckKind, Config, Count, Database, Env, FileClass, Free, Job, LogFile, Manager,
-    OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe, Readiness, RedisServer, RequiredPath,
-    Rotation, SecretRef, Service, SqliteLimits, StopSignal, Verification,
+    Backup, Canary, Capture, Check, CheckKind, Config, Count, Database, Drill, DrillBackend, Env, FileClass,
+    Free, Job, LogFile, Manager, OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe, Readiness,
+    RedisServer, RequiredPath, Rotation, SecretRef, Service, SqliteLimits, StopSignal, Verification,
 };
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,5 +1,6 @@
 mod capture;
 mod check;
+mod drill;
 mod job;
 mod service;
 
@@ -13,6 +14,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Source, nearest};
 pub use capture::PostgresDump;
 pub use check::{Check, Kind, Number};
+pub use drill::Drill;
 pub use job::{Job, Retry};
 pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
 
@@ -101,6 +103,9 @@ pub struct Backup {
     /// When the rows of a restore point are believable.
     #[serde(default)]
     pub verify: Verify,
+    /// How restores are rehearsed.
+    #[serde(default)]
+    pub drill: Drill,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 mod capture;
 mod check;
 mod check_keys;
+mod drill;
 mod job;
 mod service;
 mod store;
@@ -15,7 +16,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
 use super::raw::{self, Raw};
-use super::resolved::{Backup, Config, Env, LogFile, RequiredPath, Rotation, SecretRef};
+use super::resolved::{Backup, Config, Env, LogFile, RequiredPath, Rotation, SecretRef, Service};
 use super::{FORMAT_VERSION, Roots};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ pub(super) fn resolve(raw: Raw, source: &Source<'_>, roots: &Roots<'_>) -> Resul
     let jobs = raw.job.into_iter().map(|(n, j)| cx.job(&n, &j, &names)).collect::<Result<Vec<_>, _>>()?;
     let log_files =
         raw.logfile.into_iter().map(|(n, l)| cx.log_file(&n, &l)).collect::<Result<Vec<_>, _>>()?;
-    let backup = raw.backup.map(|b| cx.backup(&b, &names)).transpose()?;
+    let backup = raw.backup.map(|b| cx.backup(&b, &services)).transpose()?;
     Ok(Config { listen, wake_settle, services, checks, jobs, log_files, backup, required_paths: cx.required })
 }
 
@@ -142,15 +143,18 @@ impl Context<'_> {
         typed.get_ref().iter().map(|s| self.reference(key, typed, s, services)).collect()
     }
 
-    fn backup(&mut self, raw: &raw::Backup, services: &[&str]) -> Result<Backup, ConfigError> {
+    fn backup(&mut self, raw: &raw::Backup, all: &[Service]) -> Result<Backup, ConfigError> {
+        let services: Vec<&str> = all.iter().map(|s| s.name.as_str()).collect();
         let every = raw.every.as_ref().map(|e| self.duration("backup.every", Some(e), HOUR)).transpose()?;
         let stale = every.map_or(7 * 24 * HOUR, |e| e.saturating_mul(2));
         let stops = match &raw.services {
             None => services.iter().map(|s| (*s).to_owned()).collect(),
-            typed => self.services_named("backup.services", typed.as_ref(), services)?,
+            typed => self.services_named("backup.services", typed.as_ref(), &services)?,
         };
+        let source = self.path(raw.source.get_ref());
         Ok(Backup {
-            source: self.path(raw.source.get_ref()),
+            drill: self.drill(&raw.drill, &source, all)?,
+            source,
             exclude: raw.exclude.clone(),
             repository: raw.repository.as_ref().map(|r| self.path(r.get_ref())),
             services: stops,

@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod drill;
 mod job;
 mod verification;
 
@@ -18,6 +19,7 @@ pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
     SqliteLimits,
 };
+pub use drill::{Canary, DATA, Drill, DrillBackend, PORT};
 pub use job::Job;
 pub use verification::Verification;
 
@@ -202,4 +204,5 @@ pub struct Backup {
     pub stale_after: Duration,
     pub capture: Capture,
     pub verify: Verification,
+    pub drill: Drill,
 }

@@ -259,7 +259,7 @@ fn usual_probe(kind: Kind) -> (Duration, Duration) {
     (interval * SECOND, timeout * SECOND)
 }
 
-fn predicates(typed: Option<&Spanned<BTreeMap<String, String>>>) -> BTreeMap<String, Predicate> {
+pub(super) fn predicates(typed: Option<&Spanned<BTreeMap<String, String>>>) -> BTreeMap<String, Predicate> {
     let typed = typed.map(Spanned::get_ref).into_iter().flatten();
     typed
         .map(|(path, text)| {
