@@ -35,7 +35,7 @@ fn trim() {
 }
 
 /// The mappings of `program` that hold nothing but the file's bytes: private, not writable, with no anonymous page.
-/// The format is that of proc_pid_smaps(5).
+/// The format is that of `proc_pid_smaps(5)`.
 fn unchanged(smaps: &str, program: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut candidate = None;
