@@ -158,6 +158,8 @@ pub enum OperationKind {
     RestoreElsewhere,
     Verify,
     Drill,
+    /// Removes restore points that the rules of `backup.keep` do not keep.
+    Prune,
 }
 
 impl OperationKind {
@@ -169,6 +171,7 @@ impl OperationKind {
             Self::RestoreElsewhere => "restoring to another folder",
             Self::Verify => "verifying a restore point",
             Self::Drill => "running a drill",
+            Self::Prune => "removing old restore points",
         }
     }
 }

@@ -70,6 +70,8 @@ impl Milestone {
             (OperationKind::Drill, Some(_)) => "drill_failed",
             (OperationKind::Verify, None) => "verify_complete",
             (OperationKind::Verify, Some(_)) => "verify_failed",
+            (OperationKind::Prune, None) => "prune_complete",
+            (OperationKind::Prune, Some(_)) => "prune_failed",
         };
         let told = Self::new(event, at).took(took);
         match error {

@@ -9,6 +9,7 @@ use crate::drill::DrillView;
 use crate::job::{Failed, RunRecord};
 use crate::marker::Markers;
 use crate::process::PortOwner;
+use crate::retention::PruneRecord;
 use crate::time::WallTime;
 use crate::usage::Usage;
 use crate::verdict::Verdict;
@@ -161,4 +162,7 @@ pub struct BackupView {
     /// `None` without a data directory to back up.
     #[serde(default)]
     pub drill: Option<DrillView>,
+    /// How the last removal of old restore points ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PruneRecord>,
 }

@@ -96,6 +96,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
             last_restore: None,
             last_error: None,
             next: None,
+            pruned: None,
         },
         crashes: vec![],
     }

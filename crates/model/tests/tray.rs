@@ -109,6 +109,7 @@ fn snapshot() -> Snapshot {
             last_restore: None,
             last_error: None,
             next: None,
+            pruned: None,
         },
     }
 }

@@ -16,7 +16,7 @@ pub use lines::lines_of_checks;
 pub use raw::json_schema;
 pub use resolved::{
     Backup, Canary, Capture, Check, CheckKind, Config, Count, Database, Drill, DrillBackend, Env, FileClass,
-    Free, Job, LogFile, Manager, OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe, Readiness,
+    Free, Job, Keep, LogFile, Manager, OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe, Readiness,
     RedisServer, RequiredPath, Rotation, SecretRef, Service, SqliteLimits, StopSignal, Verification,
 };
 

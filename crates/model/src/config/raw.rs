@@ -2,6 +2,7 @@ mod capture;
 mod check;
 mod drill;
 mod job;
+mod keep;
 mod service;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub use capture::PostgresDump;
 pub use check::{Check, Kind, Number};
 pub use drill::Drill;
 pub use job::{Job, Retry};
+pub use keep::Keep;
 pub use service::{Depends, Liveness, Log, ManagerKind, Ready, Service};
 
 /// `steady.toml` as typed. Relative paths start at the folder of the file; durations are written like
@@ -106,6 +108,9 @@ pub struct Backup {
     /// How restores are rehearsed.
     #[serde(default)]
     pub drill: Drill,
+    /// Which restore points stay.
+    #[schemars(with = "Option<Keep>")]
+    pub keep: Option<Spanned<Keep>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

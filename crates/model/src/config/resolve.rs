@@ -3,6 +3,7 @@ mod check;
 mod check_keys;
 mod drill;
 mod job;
+mod keep;
 mod service;
 mod store;
 mod verification;
@@ -162,6 +163,7 @@ impl Context<'_> {
             stale_after: self.duration("backup.stale_after", raw.stale_after.as_ref(), stale)?,
             capture: self.capture(raw)?,
             verify: self.verification(&raw.verify)?,
+            keep: self.keep(raw.keep.as_ref())?,
         })
     }
 

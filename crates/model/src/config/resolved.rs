@@ -4,6 +4,7 @@ mod capture;
 mod check;
 mod drill;
 mod job;
+mod keep;
 mod verification;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use check::{
 };
 pub use drill::{Canary, DATA, Drill, DrillBackend, PORT};
 pub use job::Job;
+pub use keep::Keep;
 pub use verification::Verification;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -205,4 +207,5 @@ pub struct Backup {
     pub capture: Capture,
     pub verify: Verification,
     pub drill: Drill,
+    pub keep: Keep,
 }
