@@ -1,4 +1,6 @@
 mod drilling;
+mod browsing;
+mod pruning;
 mod restoring;
 mod verification;
 
@@ -19,6 +21,7 @@ use crate::login::Logins;
 use crate::password;
 use crate::protocol::{CaptureRequest, Command, Done, Progress, Request};
 use crate::quiet::Hush;
+use crate::removals::RemovalsFile;
 use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager, Way};
 
 pub use restoring::Written;
@@ -42,6 +45,7 @@ struct Inner {
     scratch: PathBuf,
     exclude: Exclude,
     catalogue: Catalogue,
+    removals: RemovalsFile,
     paths: Paths,
     fail_point: Option<FailPoint>,
     way: Way,
@@ -73,6 +77,7 @@ impl Backups {
             scratch: folder.join("scratch"),
             exclude: Exclude::new(&config.exclude)?,
             catalogue: Catalogue::at(folder.join("catalogue.json")),
+            removals: RemovalsFile::at(folder.join("prune.json")),
             paths,
             fail_point: None,
             way: Way::default(),
@@ -151,6 +156,10 @@ impl Backups {
     pub async fn recover(&self, services: &dyn Services) -> Result<Option<RestoreRecord>, BackupError> {
         let _busy = self.inner.busy.lock().await;
         self.inner.paths.clear_trees()?;
+        if let Err(error) = self.inner.end_removal().await {
+            // The next removal begins with it.
+            tracing::warn!("an interrupted removal of restore points could not be ended: {error}");
+        }
         let Some(journal) = self.inner.paths.journal()? else {
             self.inner.paths.sweep()?;
             return Ok(None);
@@ -238,6 +247,8 @@ impl Inner {
             self.engine(Command::Init { source: self.source.clone() }, &|_| {}).await?;
         } else if !self.catalogue.exists() {
             self.rescan().await?;
+        } else {
+            self.end_removal().await?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::error::BackupError;
 use crate::events::{Events, send};
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{compare, dump, password, quiet, stage, verify};
+use crate::{browse, compare, difference, dump, password, quiet, stage, verify};
 
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -39,7 +39,7 @@ pub fn engine_main() -> ExitCode {
 
 fn code_of(error: &BackupError) -> Code {
     match error {
-        BackupError::Locked(_) => Code::Locked,
+        BackupError::Locked(_) | BackupError::ReadByRestic { .. } => Code::Locked,
         BackupError::Untrusted { .. } => Code::Corrupt,
         _ => Code::Failed,
     }
@@ -63,9 +63,15 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
         return init(repository, &secret, source);
     }
     events.phase("opening the repository", 0);
+    if let Command::Prune { points } = command {
+        let opened = Repository::open_to_prune(repository, &secret, password_file, events)?;
+        let (removed, freed) = opened.remove(points)?;
+        return Ok(Done::Pruned { removed, freed });
+    }
     let opened = Repository::open(repository, &secret, password_file)?;
     match command {
-        Command::Init { .. } => Ok(Done::Initialised),
+        // Done above.
+        Command::Init { .. } | Command::Prune { .. } => Ok(Done::Initialised),
         Command::Backup { source, exclude, kind, capture } => {
             backup(opened, source, exclude, *kind, capture, scratch, events)
         }
@@ -95,6 +101,17 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
             let absent = only.absent(&manifest).map(ToString::to_string);
             Ok(Done::Compared(Compared { bytes: only.bytes(&manifest), lost, absent }))
         }
+        Command::Ids => opened.ids().map(Done::Ids),
+        Command::Prunable { points } => opened.freed_without(points).map(|frees| Done::Prunable { frees }),
+        Command::Files { point, path } => {
+            let path = path.as_ref().map_or(Path::new(""), |path| path.as_path());
+            browse::folder(&opened.contents()?, point, path).map(Done::Files)
+        }
+        Command::Differ { before, after } => {
+            let contents = opened.contents()?;
+            let (old, new) = (verify::manifest(&contents, before)?, verify::manifest(&contents, after)?);
+            Ok(Done::Difference(difference::between((before, &old), (after, &new))))
+        }
     }
 }
 
@@ -102,7 +119,13 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
     let what = match command {
         Command::Init { .. } => "creating the repository",
         Command::Backup { .. } => "a backup",
-        Command::List | Command::Compare { .. } => "a listing",
+        Command::List
+        | Command::Compare { .. }
+        | Command::Ids
+        | Command::Prunable { .. }
+        | Command::Files { .. }
+        | Command::Differ { .. } => "a listing",
+        Command::Prune { .. } => "a removal of old restore points",
         Command::Verify { .. } => "a verification",
         Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
     };

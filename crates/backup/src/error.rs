@@ -76,6 +76,12 @@ pub enum BackupError {
     EngineDied { status: String, said: String },
     #[error("{message}")]
     Engine { code: Code, message: String },
+    #[error(
+        "the backup repository {} is in use by restic (its lock was renewed {} ago): nothing was removed; try again \
+         when it has ended, and a lock that a dead restic left is overlooked after half an hour",
+        path.display(), steady_model::words::span(*age)
+    )]
+    ReadByRestic { path: PathBuf, age: std::time::Duration },
     #[error("a restore that was interrupted has to be ended first; restart Steady's agent")]
     Unfinished,
     #[error("the restored state did not become healthy: {why}")]

@@ -20,12 +20,12 @@ pub(crate) fn send(event: &Event) {
 }
 
 /// How far the engine is, told to its parent now and then.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Events {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     phase: String,
     done: u64,

@@ -10,12 +10,14 @@
 
 mod attributes;
 mod backups;
+mod browse;
 mod capture;
 mod catalogue;
 mod child;
 mod chosen;
 mod clock;
 mod compare;
+mod difference;
 mod dump;
 mod engine;
 mod error;
@@ -27,6 +29,7 @@ mod password;
 mod plan;
 mod protocol;
 mod quiet;
+mod removals;
 mod repository;
 mod restore;
 mod stage;

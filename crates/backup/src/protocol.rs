@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
 use steady_model::config::FileClass;
+use steady_model::contents::{PointDiff, PointFolder};
 use steady_model::verification::Slice;
 
 use crate::chosen::Chosen;
 use crate::dump::DumpRequest;
+use crate::manifest::RelPath;
 
 /// One piece of work for the engine. The password is named by its file, never carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,25 @@ pub enum Command {
         exclude: Vec<String>,
         only: Chosen,
     },
+    /// The ids of all points, also of those that are not ours.
+    Ids,
+    /// Bytes that would be given back without these points.
+    Prunable {
+        points: Vec<String>,
+    },
+    /// Removes these points, and what no other needs.
+    Prune {
+        points: Vec<String>,
+    },
+    /// One folder of a point; `None` is the data directory.
+    Files {
+        point: String,
+        path: Option<RelPath>,
+    },
+    Differ {
+        before: String,
+        after: String,
+    },
 }
 
 /// How a restore point is to be taken.
@@ -113,6 +134,11 @@ pub enum Done {
     Verdict(Verdict),
     Staged { files: u64, bytes: u64 },
     Compared(Compared),
+    Ids(Vec<String>),
+    Prunable { frees: u64 },
+    Pruned { removed: u64, freed: u64 },
+    Files(PointFolder),
+    Difference(PointDiff),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

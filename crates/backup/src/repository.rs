@@ -3,24 +3,26 @@
 //! `rustic_core` has no locks, ignores files that fail to be read, and panics in its own restore: so callers
 //! hold [`crate::engine`]'s lock, count what was read themselves, and restore through [`Contents`].
 
+mod node;
+mod prune;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 use rustic_backend::BackendOptions;
-use rustic_core::repofile::{Chunker, Metadata, Node, NodeType, SnapshotFile};
+use rustic_core::repofile::{Chunker, Node, SnapshotFile};
 use rustic_core::{
     BackupOptions, ConfigOptions, Credentials, ErrorKind, IndexedFullStatus, KeyOptions, LsOptions,
-    OpenStatus, ReadSource, ReadSourceEntry, ReadSourceOpen, RepositoryBackends, RepositoryOptions,
-    RusticError, RusticResult, SnapshotOptions,
+    NoProgressBars, OpenStatus, ProgressBars, ReadSource, ReadSourceEntry, ReadSourceOpen,
+    RepositoryBackends, RepositoryOptions, RusticError, RusticResult, SnapshotOptions,
 };
 use steady_disk::fsync_dir;
 
 use crate::error::BackupError;
+use node::{from_node, kind, to_node};
 
 /// What is known of a file beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,13 +83,13 @@ fn chunk_size(data_bytes: u64) -> ByteSize {
     })
 }
 
-fn connect(at: &Path) -> Result<rustic_core::Repository<()>, BackupError> {
+fn connect(at: &Path, bars: impl ProgressBars) -> Result<rustic_core::Repository<()>, BackupError> {
     // The scheme keeps a colon in the path from being taken for one.
     let location = format!("local:{}", at.display());
     let backends: RepositoryBackends =
         BackendOptions::default().repository(location).to_backends().map_err(failed("open", at))?;
     let options = RepositoryOptions::default().no_cache(true);
-    rustic_core::Repository::new(&options, &backends).map_err(failed("open", at))
+    rustic_core::Repository::new_with_progress(&options, &backends, bars).map_err(failed("open", at))
 }
 
 impl Repository {
@@ -95,14 +97,23 @@ impl Repository {
     pub(crate) fn init(at: &Path, password: &str, data_bytes: u64) -> Result<(), BackupError> {
         let config =
             ConfigOptions::default().set_chunker(Chunker::FixedSize).set_chunk_size(chunk_size(data_bytes));
-        connect(at)?
+        connect(at, NoProgressBars)?
             .init(&Credentials::password(password), &KeyOptions::default(), &config)
             .map_err(failed("be created", at))?;
         flush(at)
     }
 
     pub(crate) fn open(at: &Path, password: &str, password_file: &Path) -> Result<Self, BackupError> {
-        let open = connect(at)?.open(&Credentials::password(password)).map_err(|error| {
+        Self::open_telling(at, password, password_file, NoProgressBars)
+    }
+
+    fn open_telling(
+        at: &Path,
+        password: &str,
+        password_file: &Path,
+        bars: impl ProgressBars,
+    ) -> Result<Self, BackupError> {
+        let open = connect(at, bars)?.open(&Credentials::password(password)).map_err(|error| {
             if error.is_incorrect_password() {
                 BackupError::WrongPassword { path: at.to_owned(), password_file: password_file.to_owned() }
             } else {
@@ -209,9 +220,16 @@ impl Contents {
 
     /// Everything below `folder` of a snapshot, a folder before what is in it.
     pub(crate) fn walk(&self, id: &str, folder: &str) -> Result<Vec<Stored>, BackupError> {
-        let root = self.node(id, folder)?;
-        let nodes =
-            self.repo.ls(&root, &LsOptions::default()).map_err(failed("list a restore point", &self.at))?;
+        self.listed(&self.node(id, folder)?, &LsOptions::default())
+    }
+
+    /// What lies in `path` of a snapshot, and nothing below that; of a file, itself.
+    pub(crate) fn level(&self, id: &str, path: &str) -> Result<Vec<Stored>, BackupError> {
+        self.listed(&self.node(id, path)?, &LsOptions::default().recursive(false))
+    }
+
+    fn listed(&self, root: &Node, how: &LsOptions) -> Result<Vec<Stored>, BackupError> {
+        let nodes = self.repo.ls(root, how).map_err(failed("list a restore point", &self.at))?;
         nodes
             .map(|item| {
                 let (path, node) = item.map_err(failed("list a restore point", &self.at))?;
@@ -291,74 +309,6 @@ fn flush(at: &Path) -> Result<(), BackupError> {
         }
     }
     Ok(())
-}
-
-/// The bits of Go's `os.FileMode`, which is what the format stores.
-const GO_DIR: u32 = 1 << 31;
-const GO_LINK: u32 = 1 << 27;
-const GO_SPECIAL: [(u32, u32); 3] = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
-
-fn to_node(path: &Path, meta: &Meta, content: &Content) -> Node {
-    let (kind, bits) = match content {
-        Content::Dir => (NodeType::Dir, GO_DIR),
-        Content::File(_) => (NodeType::File, 0),
-        Content::Link(target) => (NodeType::from_link(target), GO_LINK),
-    };
-    let special =
-        GO_SPECIAL.iter().filter(|(unix, _)| meta.mode & unix != 0).fold(0, |bits, (_, go)| bits | go);
-    let metadata = Metadata {
-        mode: Some(bits | special | (meta.mode & 0o777)),
-        mtime: Some(meta.modified),
-        atime: Some(meta.modified),
-        ctime: Some(meta.modified),
-        uid: Some(meta.uid),
-        gid: Some(meta.gid),
-        inode: meta.inode,
-        size: meta.size,
-        links: meta.links,
-        // Else a data directory that moved to another disk would look changed as a whole.
-        device_id: if meta.links > 1 { meta.device } else { 0 },
-        extended_attributes: attributes(meta),
-        ..Metadata::default()
-    };
-    Node::new_node(path.file_name().unwrap_or_default(), kind, metadata)
-}
-
-fn from_node(node: &Node) -> Meta {
-    let go = node.meta.mode.unwrap_or(0o600);
-    let special = GO_SPECIAL.iter().filter(|(_, bit)| go & bit != 0).fold(0, |mode, (unix, _)| mode | unix);
-    Meta {
-        mode: special | (go & 0o777),
-        modified: node.meta.mtime.unwrap_or_default(),
-        uid: node.meta.uid.unwrap_or_default(),
-        gid: node.meta.gid.unwrap_or_default(),
-        device: node.meta.device_id,
-        inode: node.meta.inode,
-        links: node.meta.links,
-        size: node.meta.size,
-        attributes: node
-            .meta
-            .extended_attributes
-            .iter()
-            .map(|a| (a.name.clone(), a.value.clone().unwrap_or_default()))
-            .collect(),
-    }
-}
-
-/// The library names their type nowhere in public: it is made from the format's own form.
-fn attributes<T: serde::de::DeserializeOwned>(meta: &Meta) -> Vec<T> {
-    let written = |(name, value): &(String, Vec<u8>)| serde_json::json!({ "name": name, "value": BASE64_STANDARD.encode(value) });
-    let made = meta.attributes.iter().map(written).map(serde_json::from_value);
-    made.filter_map(Result::ok).collect()
-}
-
-fn kind(node: &Node) -> StoredKind {
-    match &node.node_type {
-        NodeType::Dir => StoredKind::Dir,
-        NodeType::File => StoredKind::File,
-        NodeType::Symlink { .. } => StoredKind::Link(node.node_type.to_link().to_owned()),
-        other => StoredKind::Other(other.to_string()),
-    }
 }
 
 /// The entries as rustic wants them; it asks for them once.

@@ -7,6 +7,7 @@
 mod calendar;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -92,6 +93,18 @@ pub struct PruneRecord {
     /// Why it did not do all of it; it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+/// Removals that nobody asked for have a day between them, and an hour after one that failed.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
+const RETRY: Duration = Duration::from_secs(3600);
+
+/// Whether old points are to be removed again; asked after a backup that is good.
+pub fn is_due(last: Option<&PruneRecord>, now: WallTime) -> bool {
+    let Some(last) = last else { return true };
+    let wait = if last.failed.is_some() { RETRY } else { EVERY };
+    // One that is dated ahead says nothing.
+    now.since(last.ended).is_none_or(|age| age >= wait)
 }
 
 /// Decides for all points, newest first. `zone` says what a day is.

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use steady_model::backup::{PointKind, RestorePoint};
 use steady_model::config::{self, Keep, Roots};
-use steady_model::retention::{Fate, Pin, Rule, judge};
+use steady_model::retention::{Fate, Pin, PruneRecord, Rule, is_due, judge};
 use steady_model::time::WallTime;
 
 const NONE: Keep =
@@ -183,6 +183,23 @@ fn the_section_keep_is_read_and_nonsense_is_refused_with_its_line() {
         complain("[backup.keep]\nlast = 0\nhourly = 0\ndaily = 0\nweekly = 0\nmonthly = 0\nyearly = 0\n"),
     ];
     insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn old_points_are_removed_once_a_day_and_tried_again_after_an_hour() {
+    let record = |ended: &str, failed: Option<&str>| PruneRecord {
+        ended: at(ended),
+        removed: 0,
+        freed: 0,
+        failed: failed.map(str::to_owned),
+    };
+    let due = |last: Option<PruneRecord>| is_due(last.as_ref(), at(NOW));
+    assert!(due(None));
+    assert!(!due(Some(record("2026-11-22T12:00:01Z", None))));
+    assert!(due(Some(record("2026-11-22T12:00:00Z", None))));
+    assert!(!due(Some(record("2026-11-23T11:30:00Z", Some("no room")))));
+    assert!(due(Some(record("2026-11-23T11:00:00Z", Some("no room")))));
+    assert!(due(Some(record("2027-01-01T00:00:00Z", None))), "a clock that ran ahead stops it for ever");
 }
 
 fn points() -> impl Strategy<Value = Vec<RestorePoint>> {

@@ -16,6 +16,7 @@ pub struct World {
     pub exclude: Vec<String>,
     pub capture: config::Capture,
     pub verify: config::Verification,
+    pub keep: config::Keep,
     /// Where the data are, when not in `dir`.
     pub place: Option<PathBuf>,
 }
@@ -28,6 +29,7 @@ pub fn world() -> World {
         exclude: vec![".sync_*".into(), "*.tmp".into()],
         capture: config::Capture::default(),
         verify: config::Verification::default(),
+        keep: config::Keep::default(),
         place: None,
     }
 }
@@ -56,6 +58,7 @@ impl World {
             capture: self.capture.clone(),
             verify: self.verify.clone(),
             drill: config::Drill::default(),
+            keep: self.keep.clone(),
         }
     }
 
