@@ -139,5 +139,6 @@ fn apply_backup(world: &mut World, event: BackupEvent) {
         BackupEvent::Next(next) => facts.next = next,
         BackupEvent::LastDrill(record) => facts.last_drill = record,
         BackupEvent::NextDrill(next) => facts.next_drill = next,
+        BackupEvent::Pruned(record) => facts.pruned = record,
     }
 }

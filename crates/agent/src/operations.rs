@@ -1,5 +1,6 @@
 //! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
 
+mod looking;
 mod work;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, Res
 use steady_model::config::Backup as BackupSpec;
 use steady_model::drill::{self, DrillRecord};
 use steady_model::milestone::Milestone;
+use steady_model::retention::PruneRecord;
 use steady_model::time::{Now, WallTime};
 use steady_sync::{JobHandle, RunRefused};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +30,9 @@ const RETRY: Duration = Duration::from_secs(15 * 60);
 /// The wall clock may jump: a long wait is looked at again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
+/// Old points are removed this long after a backup: a person who has just taken one may want to use it.
+const TIDY_AFTER: Duration = Duration::from_secs(10);
+
 /// What the World hears of backups.
 #[derive(Debug)]
 pub enum BackupEvent {
@@ -38,6 +43,7 @@ pub enum BackupEvent {
     Next(Option<WallTime>),
     LastDrill(Option<DrillRecord>),
     NextDrill(Option<WallTime>),
+    Pruned(Option<PruneRecord>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +103,9 @@ impl OperationsHandle {
     /// Rehearses the restore of the newest verified point.
     pub async fn drill(&self) -> Result<String, OperationError> {
         self.begin(Work::Drill).await
+    /// Removes the restore points that the rules do not keep.
+    pub async fn prune(&self) -> Result<String, OperationError> {
+        self.begin(Work::Prune).await
     }
 
     pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
@@ -158,6 +167,8 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             drill_due: None,
         }
         .run(inbox),
+        Owner { wiring, doing: doing_tx, running: None, began: steady_clock::now(), due: None, tidy: None }
+            .run(inbox),
     );
     handle
 }
@@ -170,6 +181,8 @@ struct Owner {
     began: Now,
     due: Option<WallTime>,
     drill_due: Option<WallTime>,
+    /// When old points are to be removed.
+    tidy: Option<WallTime>,
 }
 
 impl Owner {
@@ -177,6 +190,7 @@ impl Owner {
         self.publish_catalogue().await;
         self.publish_last_restore().await;
         self.publish_last_drill().await;
+        self.publish_last_prune().await;
         self.plan_next(None).await;
         loop {
             tokio::select! {
@@ -199,6 +213,12 @@ impl Owner {
                     if overdue && let Err(e) = self.begin(Work::Drill) {
                         tracing::warn!("the scheduled drill did not begin: {e}");
                         self.drill_due = None;
+                () = until(self.tidy), if self.running.is_none() => {
+                    if self.tidy.is_some_and(|tidy| tidy <= steady_clock::now().wall) {
+                        self.tidy = None;
+                        if let Err(e) = self.begin(Work::Prune) {
+                            tracing::warn!("the removal of old restore points did not begin: {e}");
+                        }
                     }
                 }
             }
@@ -246,11 +266,18 @@ impl Owner {
             let error = result.as_ref().err().or(found.as_ref()).map(String::as_str);
             milestones::tell(&Milestone::of_operation(kind, took, now.wall, error));
         }
-        self.tell(BackupEvent::LastError(result.err())).await;
+        // A removal tells of itself in its record.
+        if kind != Some(OperationKind::Prune) {
+            self.tell(BackupEvent::LastError(result.err())).await;
+        }
         self.publish_catalogue().await;
         self.publish_last_restore().await;
         self.publish_last_drill().await;
+        self.publish_last_prune().await;
         self.tell(BackupEvent::Operation(None)).await;
+        if kind == Some(OperationKind::Backup) && !failed {
+            self.plan_removal();
+        }
         self.plan_next((failed && kind == Some(OperationKind::Backup)).then_some(RETRY)).await;
     }
 
@@ -287,6 +314,21 @@ impl Owner {
         }
     }
 
+    /// After a good backup, and never after one that is not: what is removed is missed when nothing new is good.
+    fn plan_removal(&mut self) {
+        let now = steady_clock::now().wall;
+        let Some(backups) = &self.wiring.backups else { return };
+        let good = |points: Vec<RestorePoint>| points.first().is_some_and(|p| p.verified.is_some());
+        if !backups.catalogue().is_ok_and(good) {
+            return;
+        }
+        match backups.prune_is_due(now) {
+            Ok(true) => self.tidy = Some(now.after(TIDY_AFTER)),
+            Ok(false) => {}
+            Err(e) => tracing::warn!("whether restore points are to be removed is not known: {e}"),
+        }
+    }
+
     fn newest(&self) -> Option<WallTime> {
         self.points().iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
     }
@@ -303,6 +345,14 @@ impl Owner {
         let Some((backups, _)) = &self.wiring.backups else { return };
         match backups.last_restore() {
             Ok(record) => self.tell(BackupEvent::LastRestore(record)).await,
+            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
+        }
+    }
+
+    async fn publish_last_prune(&self) {
+        let Some(backups) = &self.wiring.backups else { return };
+        match backups.last_prune() {
+            Ok(record) => self.tell(BackupEvent::Pruned(record)).await,
             Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
         }
     }

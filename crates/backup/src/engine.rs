@@ -40,6 +40,7 @@ pub fn engine_main() -> ExitCode {
 fn code_of(error: &BackupError) -> Code {
     match error {
         BackupError::Locked(_) | BackupError::ReadByRestic { .. } => Code::Locked,
+        BackupError::NoSuchPoint { .. } | BackupError::NotInPoint { .. } => Code::Absent,
         BackupError::Untrusted { .. } => Code::Corrupt,
         _ => Code::Failed,
     }

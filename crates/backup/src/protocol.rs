@@ -186,6 +186,8 @@ pub enum Code {
     Incomplete,
     Locked,
     Corrupt,
+    /// What was asked for is not there.
+    Absent,
 }
 
 impl Code {
@@ -197,6 +199,7 @@ impl Code {
             Self::Incomplete => 3,
             Self::Locked => 4,
             Self::Corrupt => 5,
+            Self::Absent => 6,
         }
     }
 }

@@ -41,8 +41,18 @@ impl RemovalsFile {
         write_versioned(&self.path, &Removals { version: VERSION, going, last })
     }
 
-    pub(crate) fn end(&self, record: PruneRecord) -> Result<(), BackupError> {
-        write_versioned(&self.path, &Removals { version: VERSION, going: Vec::new(), last: Some(record) })
+    /// Nothing is being removed any more, and the catalogue says so.
+    pub(crate) fn settle(&self) -> Result<(), BackupError> {
+        let removals = self.read()?;
+        if removals.going.is_empty() {
+            return Ok(());
+        }
+        write_versioned(&self.path, &Removals { version: VERSION, going: Vec::new(), last: removals.last })
+    }
+
+    pub(crate) fn note(&self, record: PruneRecord) -> Result<(), BackupError> {
+        let going = self.read()?.going;
+        write_versioned(&self.path, &Removals { version: VERSION, going, last: Some(record) })
     }
 }
 

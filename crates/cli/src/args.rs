@@ -106,6 +106,12 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Remove the restore points that `[backup.keep]` does not keep, and give back their room
+    Prune {
+        /// Only show which stay and which go, why, and what this would free
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Bring back the data as it was before the last restore
     Undo {
         /// Do it without asking
@@ -214,5 +220,20 @@ pub enum BackupsAction {
     Show {
         /// Its id or a unique beginning of it; `latest` is the newest verified
         point: String,
+    },
+    /// What changed from one to another: files, and rows per table
+    Diff {
+        /// The older one's id or a unique beginning of it
+        before: String,
+        /// The newer one's; `latest` is the newest verified
+        #[arg(default_value = "latest")]
+        after: String,
+    },
+    /// The files of one, folder by folder
+    Files {
+        /// Its id or a unique beginning of it; `latest` is the newest verified
+        point: String,
+        /// A folder or file of the data directory
+        path: Option<String>,
     },
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod contents;
 mod demo;
 mod detached;
 mod exit;
@@ -12,6 +13,7 @@ mod live;
 mod log_printer;
 mod plan;
 mod point;
+mod retention;
 mod style;
 mod table;
 

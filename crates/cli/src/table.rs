@@ -18,7 +18,7 @@ use crate::style::{mark, paint, word};
 /// A terminal that is narrower, or does not tell its width, gets lines as long as they are.
 const NARROWEST: u16 = 60;
 
-fn table(header: &[&str]) -> Table {
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     let fits = table.width().is_some_and(|width| width >= NARROWEST);
     let arrangement = if fits { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };

@@ -10,8 +10,10 @@ use steady_model::api::{
     VerifyRequest,
 };
 use steady_model::backup::{RestorePlan, RestorePoint};
+use steady_model::contents::{PointDiff, PointFolder};
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, HistoryQuery};
+use steady_model::retention::PrunePlan;
 use steady_model::snapshot::Snapshot;
 
 use crate::error::cause;
@@ -160,6 +162,25 @@ impl Client {
 
     pub async fn drill(&self) -> Result<Accepted, ClientError> {
         self.post(&["drills"]).await
+    /// One folder of a restore point; `None` is the data directory.
+    pub async fn files(&self, point: &str, path: Option<&str>) -> Result<PointFolder, ClientError> {
+        let mut url = url(&["backups", point, "files"]);
+        if let Some(path) = path {
+            url.query_pairs_mut().append_pair("path", path);
+        }
+        self.typed(Method::GET, url, None).await
+    }
+
+    pub async fn diff(&self, before: &str, after: &str) -> Result<PointDiff, ClientError> {
+        self.get(&["backups", before, "diff", after]).await
+    }
+
+    pub async fn prune_plan(&self) -> Result<PrunePlan, ClientError> {
+        self.get(&["backups", "prune"]).await
+    }
+
+    pub async fn prune(&self) -> Result<Accepted, ClientError> {
+        self.post(&["backups", "prune"]).await
     }
 
     pub async fn undo(&self) -> Result<Accepted, ClientError> {

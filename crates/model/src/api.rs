@@ -192,3 +192,12 @@ pub enum Consequence {
     /// It waits for the agent's next start; `steady down --keep-services` then `steady up`.
     AgentRestart,
 }
+
+/// Which folder of a restore point.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FolderQuery {
+    /// Below the data directory; without it the directory itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}

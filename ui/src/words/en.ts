@@ -52,6 +52,7 @@ const operation: Record<Operation['kind'], string> = {
   restore_elsewhere: 'Restoring to another folder',
   verify: 'Verifying a restore point',
   drill: 'Running a drill',
+  prune: 'Removing old restore points',
 };
 
 export const en = {

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use steady_backup::{BackupError, Thoroughness};
+use steady_backup::{BackupError, Code, Thoroughness};
 use steady_model::api::{Accepted, Problem, RestoreRequest, VerifyRequest};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 
@@ -20,14 +20,20 @@ impl From<OperationError> for Refusal {
             OperationError::Backup(BackupError::Chosen { .. } | BackupError::Place { .. }) => {
                 Self::refused(e.to_string())
             }
+            OperationError::Backup(BackupError::Engine { code: Code::Absent, .. }) => {
+                Self::not_found(e.to_string())
+            }
+            OperationError::Backup(BackupError::Engine { code: Code::Locked, .. }) => {
+                Self::busy(e.to_string())
+            }
             OperationError::Gone | OperationError::Backup(_) => Self::internal(e.to_string()),
         }
     }
 }
 
-type Begun = Result<(StatusCode, Json<Accepted>), Refusal>;
+pub(super) type Begun = Result<(StatusCode, Json<Accepted>), Refusal>;
 
-fn begun(id: String) -> (StatusCode, Json<Accepted>) {
+pub(super) fn begun(id: String) -> (StatusCode, Json<Accepted>) {
     (StatusCode::ACCEPTED, Json(Accepted { id: Some(id) }))
 }
 

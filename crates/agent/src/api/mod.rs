@@ -13,6 +13,7 @@ mod jobs;
 mod logs;
 mod pages;
 mod panel;
+mod points;
 mod problem;
 mod services;
 mod snapshot;
@@ -115,6 +116,9 @@ fn routes() -> Router<Surface> {
         .route("/api/v1/backups/{id}/restore", post(backups::restore))
         .route("/api/v1/backups/{id}/verify", post(backups::verify))
         .route("/api/v1/drills", post(backups::drill))
+        .route("/api/v1/backups/{id}/files", get(points::files))
+        .route("/api/v1/backups/{id}/diff/{other}", get(points::diff))
+        .route("/api/v1/backups/prune", get(points::prune_plan).post(points::prune))
         .route("/api/v1/restores/undo", post(backups::undo))
         .route("/api/v1/history", get(history::read))
         .route("/api/v1/crashes", get(crashes::list))
@@ -148,6 +152,9 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(backups::verify))
         .routes(routes!(backups::drill))
         .routes(routes!(backups::undo))
+        .routes(routes!(points::files))
+        .routes(routes!(points::diff))
+        .routes(routes!(points::prune_plan, points::prune))
         .routes(routes!(history::read))
         .routes(routes!(crashes::list))
         .routes(routes!(crashes::show))

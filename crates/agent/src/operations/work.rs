@@ -27,6 +27,7 @@ pub(super) enum Work {
         only: Vec<PathBuf>,
     },
     Undo,
+    Prune,
     Verify {
         id: String,
         how: Thoroughness,
@@ -49,6 +50,7 @@ impl Work {
             Self::Restore { .. } => OperationKind::Restore,
             Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
             Self::Undo => OperationKind::Undo,
+            Self::Prune => OperationKind::Prune,
             Self::Verify { .. } => OperationKind::Verify,
             Self::Drill => OperationKind::Drill,
         }
@@ -67,6 +69,7 @@ impl Work {
                 Err(OperationError::NothingToDrill)
             }
             Self::Undo | Self::BackUp(_) | Self::Drill => Ok(()),
+            Self::Undo | Self::Prune | Self::BackUp(_) => Ok(()),
         }
     }
 }
@@ -107,6 +110,7 @@ pub(super) async fn perform(
             let _idle = Idle::all(&jobs).await?;
             refused(backups.undo(&*services, on_progress).await?)?;
         }
+        Work::Prune => backups.prune(on_progress).await.map(drop)?,
         // What it found is the point's to tell.
         Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,
         Work::Drill => drills.run(on_progress).await?,

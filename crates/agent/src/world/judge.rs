@@ -6,6 +6,7 @@ use steady_model::backup;
 use steady_model::check::Status;
 use steady_model::drill::{self, DrillView};
 use steady_model::project;
+use steady_model::retention::PruneRecord;
 use steady_model::service::{AfterStop, State};
 use steady_model::snapshot::{BackupView, JobView, ServiceView};
 use steady_model::time::Now;
@@ -101,6 +102,11 @@ impl World {
                 }));
                 DrillView { status, phrase, last: facts.last_drill.clone(), next: facts.next_drill }
             });
+        if let Some(PruneRecord { ended, failed: Some(why), .. }) = &facts.pruned {
+            let sentence = format!("old restore points could not be removed: {why}");
+            let told = trouble(Status::Warn, sentence, "See what `steady prune --dry-run` says");
+            reasons.push(Reason { since: Some(*ended), ..told });
+        }
         BackupView {
             drill,
             configured: self.config.backup.is_some(),
@@ -111,6 +117,7 @@ impl World {
             last_restore: facts.last_restore.clone(),
             last_error: facts.last_error.clone(),
             next: facts.next,
+            pruned: facts.pruned.clone(),
         }
     }
 

@@ -20,6 +20,7 @@ use steady_model::crash::CrashSummary;
 use steady_model::drill::DrillRecord;
 use steady_model::job::{Activity, AwakeLog, RunRecord};
 use steady_model::marker::Markers;
+use steady_model::retention::PruneRecord;
 use steady_model::service::{Lifecycle, State};
 use steady_model::settle::Settle;
 use steady_model::snapshot::{AgentInfo, CheckView, Snapshot};
@@ -70,6 +71,7 @@ pub struct BackupFacts {
     pub next: Option<WallTime>,
     pub last_drill: Option<DrillRecord>,
     pub next_drill: Option<WallTime>,
+    pub pruned: Option<PruneRecord>,
 }
 
 /// A check with what is known of it.

@@ -35,7 +35,16 @@ impl Backups {
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<PruneRecord, BackupError> {
         let _busy = self.inner.busy.lock().await;
-        self.inner.prune(&on_progress).await
+        let ended = self.inner.prune(&on_progress).await;
+        let now = steady_clock::now().wall;
+        let record = match &ended {
+            Ok((removed, freed)) => {
+                PruneRecord { ended: now, removed: *removed, freed: *freed, failed: None }
+            }
+            Err(error) => failed(now, error.to_string()),
+        };
+        self.inner.removals.note(record.clone())?;
+        ended.map(|_| record)
     }
 
     /// How the last removal ended.
@@ -43,9 +52,14 @@ impl Backups {
         Ok(self.inner.removals.read()?.last)
     }
 
-    /// Whether it is time to remove points by itself.
+    /// Whether it is time to remove points by itself, and there are such.
     pub fn prune_is_due(&self, now: WallTime) -> Result<bool, BackupError> {
-        Ok(self.inner.config.keep.automatic && retention::is_due(self.last_prune()?.as_ref(), now))
+        let removals = self.inner.removals.read()?;
+        if !self.inner.config.keep.automatic || !retention::is_due(removals.last.as_ref(), now) {
+            return Ok(false);
+        }
+        let fates = self.inner.fates(&self.inner.catalogue.read()?)?;
+        Ok(!removals.going.is_empty() || fates.iter().any(|fate| !fate.keep))
     }
 }
 
@@ -80,10 +94,11 @@ impl Inner {
         Ok(under_way.into_iter().chain(restored).collect())
     }
 
-    async fn prune(&self, on_progress: OnProgress<'_>) -> Result<PruneRecord, BackupError> {
+    /// How many points went, and the bytes given back.
+    async fn prune(&self, on_progress: OnProgress<'_>) -> Result<(u64, u64), BackupError> {
         self.refuse_while_unfinished()?;
         if !self.repository.join("config").exists() {
-            return Ok(PruneRecord { ended: steady_clock::now().wall, removed: 0, freed: 0, failed: None });
+            return Ok((0, 0));
         }
         self.reconcile().await?;
         let points = self.catalogue.read()?;
@@ -92,19 +107,17 @@ impl Inner {
         // From here on nobody can choose a point that goes.
         self.removals.begin(gone)?;
         self.catalogue.write(stay)?;
-        let done = self.engine(Command::Prune { points: ids }, on_progress).await;
-        let failure = match done {
+        let failure = match self.engine(Command::Prune { points: ids }, on_progress).await {
             Ok(Done::Pruned { removed, freed }) => {
-                let record = PruneRecord { ended: steady_clock::now().wall, removed, freed, failed: None };
-                self.removals.end(record.clone())?;
-                return Ok(record);
+                self.removals.settle()?;
+                return Ok((removed, freed));
             }
             Ok(_) => unexpected("a removal"),
             Err(error) => error,
         };
-        // When even that cannot be done, the next backup, removal or start does it.
-        if self.reconcile().await.is_ok() {
-            self.removals.end(failed(failure.to_string()))?;
+        if let Err(error) = self.reconcile().await {
+            // The next backup, removal or start does it.
+            tracing::warn!("what a failed removal of restore points left is not known yet: {error}");
         }
         Err(failure)
     }
@@ -115,7 +128,7 @@ impl Inner {
             return Ok(());
         }
         self.reconcile().await?;
-        self.removals.end(failed("it was interrupted".to_owned()))
+        self.removals.note(failed(steady_clock::now().wall, "it was interrupted".to_owned()))
     }
 
     /// Lets the catalogue name what is there: points of a removal that was cut off, and of a backup that nobody noted.
@@ -128,10 +141,13 @@ impl Inner {
             self.catalogue.put(point)?;
         }
         let known: BTreeSet<String> = self.catalogue.read()?.into_iter().map(|point| point.id).collect();
-        if there == known { Ok(()) } else { self.rescan().await }
+        if there != known {
+            self.rescan().await?;
+        }
+        self.removals.settle()
     }
 }
 
-fn failed(why: String) -> PruneRecord {
-    PruneRecord { ended: steady_clock::now().wall, removed: 0, freed: 0, failed: Some(why) }
+fn failed(ended: WallTime, why: String) -> PruneRecord {
+    PruneRecord { ended, removed: 0, freed: 0, failed: Some(why) }
 }

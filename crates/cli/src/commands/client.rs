@@ -6,6 +6,7 @@ use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
 use super::{agent, backup, check, crashes, drill, history, logs, reload, restore, service, up};
+use super::{agent, backup, check, crashes, history, logs, points, reload, restore, service, up};
 use crate::args::{BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
@@ -35,6 +36,13 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Backups { action: Some(BackupsAction::Show { point }) } => {
                 backup::show(&client, &point, json).await
             }
+            Command::Backups { action: Some(BackupsAction::Diff { before, after }) } => {
+                points::diff(&client, &before, &after, json).await
+            }
+            Command::Backups { action: Some(BackupsAction::Files { point, path }) } => {
+                points::files(&client, &point, path.as_deref(), json).await
+            }
+            Command::Prune { dry_run } => points::prune(&client, dry_run, json).await,
             Command::Verify { point, slice, accept_losses } => {
                 restore::verify(&client, point.as_deref(), slice, accept_losses, json).await
             }

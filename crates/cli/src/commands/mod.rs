@@ -9,6 +9,7 @@ pub mod drill;
 pub mod exec;
 pub mod history;
 pub mod logs;
+pub mod points;
 pub mod reload;
 pub mod restore;
 pub mod service;
