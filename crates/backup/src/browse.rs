@@ -22,7 +22,7 @@ pub(crate) fn folder(contents: &Contents, id: &str, path: &Path) -> Result<Point
         return Err(BackupError::NotInPoint { id: id.to_owned(), path: path.display().to_string() });
     }
     // A file is looked up in the folder that holds it.
-    let below = known.itself.then(|| path.parent().unwrap_or(Path::new(""))).unwrap_or(path);
+    let below = if known.itself { path.parent().unwrap_or(Path::new("")) } else { path };
     let place = Path::new(DATA).join(below);
     let mut entries: Vec<PointEntry> = contents
         .level(id, &place.to_string_lossy())?

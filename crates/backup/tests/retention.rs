@@ -139,7 +139,7 @@ async fn a_removal_that_is_killed_at_any_step_leaves_all_other_points_whole_and_
     let stays = noise(1, 2_000_000);
     std::fs::write(world.data().join("stays.bin"), &stays).unwrap();
     take(&world.backups()).await;
-    let mut seen = BTreeSet::new();
+    let mut killed_at = BTreeSet::new();
     for step in 0.. {
         let backups = world.backups();
         // Stored together with what goes, so that it has to be written anew.
@@ -163,7 +163,7 @@ async fn a_removal_that_is_killed_at_any_step_leaves_all_other_points_whole_and_
         prune(&backups).await;
         assert_eq!(known(&backups), [newest.id.clone()].into());
         assert_eq!(snapshots(&world), [newest.id.clone()].into());
-        seen.insert(killed);
+        killed_at.insert(killed);
     }
     world.restic(&["check", "--read-data"]);
     let backups = world.backups();
@@ -175,7 +175,7 @@ async fn a_removal_that_is_killed_at_any_step_leaves_all_other_points_whole_and_
         "removing the old index",
         "giving back room",
     ] {
-        assert!(seen.contains(step), "it was never killed at {step:?}: {seen:?}");
+        assert!(killed_at.contains(step), "it was never killed at {step:?}: {killed_at:?}");
     }
 }
 
@@ -298,7 +298,7 @@ async fn a_point_is_looked_into_folder_by_folder() {
     assert_eq!(list(backups.files(&id, Path::new("vault/")).await.unwrap()), inside);
     let absolute = world.data().join("vault/deep");
     let file = ("a.md".to_owned(), EntryClass::Plain, 2, 1);
-    assert_eq!(list(backups.files(&id, &absolute).await.unwrap()), [file.clone()]);
+    assert_eq!(list(backups.files(&id, &absolute).await.unwrap()), std::slice::from_ref(&file));
     assert_eq!(list(backups.files(&id, Path::new("vault/deep/a.md")).await.unwrap()), [file]);
     for wrong in ["vault/none", "../x", "/etc"] {
         assert!(backups.files(&id, Path::new(wrong)).await.is_err(), "{wrong}");

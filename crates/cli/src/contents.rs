@@ -23,11 +23,7 @@ pub fn folder(folder: &PointFolder, zone: &TimeZone) -> String {
             entry.class.word().to_owned(),
         ]);
     }
-    let mut text = t.to_string();
-    if folder.more > 0 {
-        text.push_str(&format!("\nand {} more", folder.more));
-    }
-    text
+    if folder.more > 0 { format!("{t}\nand {} more", folder.more) } else { t.to_string() }
 }
 
 pub fn diff(diff: &PointDiff) -> String {

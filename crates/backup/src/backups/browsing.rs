@@ -18,9 +18,10 @@ impl Backups {
         let point = plan::find(&self.inner.catalogue.read()?, id)?;
         let relative = path.strip_prefix(source).unwrap_or(path);
         let wanted = || BackupError::Chosen { path: path.to_owned(), source_dir: source.clone() };
-        let path = match relative.as_os_str().is_empty() {
-            true => None,
-            false => Some(RelPath::new(relative).ok_or_else(wanted)?),
+        let path = if relative.as_os_str().is_empty() {
+            None
+        } else {
+            Some(RelPath::new(relative).ok_or_else(wanted)?)
         };
         match self.inner.engine(Command::Files { point: point.id, path }, &|_| {}).await? {
             Done::Files(folder) => Ok(folder),

@@ -83,7 +83,11 @@ impl Repository {
 
     fn size(&self) -> u64 {
         let files = walkdir::WalkDir::new(self.at.join("data")).into_iter();
-        files.filter_map(|entry| entry.ok()?.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
+        files
+            .filter_map(|entry| entry.ok()?.metadata().ok())
+            .filter(std::fs::Metadata::is_file)
+            .map(|m| m.len())
+            .sum()
     }
 
     fn unused_by_restic(&self) -> Result<(), BackupError> {
