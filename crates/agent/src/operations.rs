@@ -1,6 +1,8 @@
 //! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
 
+mod idle;
 mod looking;
+mod removal;
 mod work;
 
 use std::sync::Arc;
@@ -23,15 +25,13 @@ use crate::backup_moment::Moment;
 use crate::drills::Drills;
 use crate::milestones;
 use crate::registry::Registry;
+pub(crate) use idle::Idle;
 use work::Work;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
 const RETRY: Duration = Duration::from_secs(15 * 60);
 /// The wall clock may jump: a long wait is looked at again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-
-/// Old points are removed this long after a backup: a person who has just taken one may want to use it.
-const TIDY_AFTER: Duration = Duration::from_secs(10);
 
 /// What the World hears of backups.
 #[derive(Debug)]
@@ -103,9 +103,6 @@ impl OperationsHandle {
     /// Rehearses the restore of the newest verified point.
     pub async fn drill(&self) -> Result<String, OperationError> {
         self.begin(Work::Drill).await
-    /// Removes the restore points that the rules do not keep.
-    pub async fn prune(&self) -> Result<String, OperationError> {
-        self.begin(Work::Prune).await
     }
 
     pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
@@ -165,10 +162,9 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             began: steady_clock::now(),
             due: None,
             drill_due: None,
+            tidy: None,
         }
         .run(inbox),
-        Owner { wiring, doing: doing_tx, running: None, began: steady_clock::now(), due: None, tidy: None }
-            .run(inbox),
     );
     handle
 }
@@ -213,6 +209,8 @@ impl Owner {
                     if overdue && let Err(e) = self.begin(Work::Drill) {
                         tracing::warn!("the scheduled drill did not begin: {e}");
                         self.drill_due = None;
+                    }
+                }
                 () = until(self.tidy), if self.running.is_none() => {
                     if self.tidy.is_some_and(|tidy| tidy <= steady_clock::now().wall) {
                         self.tidy = None;
@@ -314,21 +312,6 @@ impl Owner {
         }
     }
 
-    /// After a good backup, and never after one that is not: what is removed is missed when nothing new is good.
-    fn plan_removal(&mut self) {
-        let now = steady_clock::now().wall;
-        let Some(backups) = &self.wiring.backups else { return };
-        let good = |points: Vec<RestorePoint>| points.first().is_some_and(|p| p.verified.is_some());
-        if !backups.catalogue().is_ok_and(good) {
-            return;
-        }
-        match backups.prune_is_due(now) {
-            Ok(true) => self.tidy = Some(now.after(TIDY_AFTER)),
-            Ok(false) => {}
-            Err(e) => tracing::warn!("whether restore points are to be removed is not known: {e}"),
-        }
-    }
-
     fn newest(&self) -> Option<WallTime> {
         self.points().iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
     }
@@ -349,39 +332,9 @@ impl Owner {
         }
     }
 
-    async fn publish_last_prune(&self) {
-        let Some(backups) = &self.wiring.backups else { return };
-        match backups.last_prune() {
-            Ok(record) => self.tell(BackupEvent::Pruned(record)).await,
-            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
-        }
-    }
-
     async fn tell(&self, event: BackupEvent) {
         // The World outlives its owners; when it is gone the agent is ending.
         let _ = self.wiring.events.send(event).await;
-    }
-}
-
-/// Jobs that begin no run while this lives: they would write into the directory that is swapped.
-pub(crate) struct Idle(Vec<JobHandle>);
-
-impl Idle {
-    pub(crate) async fn all(jobs: &Registry<JobHandle>) -> Result<Self, RunRefused> {
-        let mut idle = Self(Vec::new());
-        for job in jobs.all() {
-            job.pause().await?;
-            idle.0.push(job);
-        }
-        Ok(idle)
-    }
-}
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        for job in self.0.drain(..) {
-            tokio::spawn(async move { job.resume().await });
-        }
     }
 }
 

@@ -1,5 +1,5 @@
-mod drilling;
 mod browsing;
+mod drilling;
 mod pruning;
 mod restoring;
 mod verification;

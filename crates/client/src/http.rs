@@ -162,6 +162,8 @@ impl Client {
 
     pub async fn drill(&self) -> Result<Accepted, ClientError> {
         self.post(&["drills"]).await
+    }
+
     /// One folder of a restore point; `None` is the data directory.
     pub async fn files(&self, point: &str, path: Option<&str>) -> Result<PointFolder, ClientError> {
         let mut url = url(&["backups", point, "files"]);

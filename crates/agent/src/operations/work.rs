@@ -68,8 +68,7 @@ impl Work {
             Self::Drill if backups.catalogue()?.iter().all(|p| p.verified.is_none()) => {
                 Err(OperationError::NothingToDrill)
             }
-            Self::Undo | Self::BackUp(_) | Self::Drill => Ok(()),
-            Self::Undo | Self::Prune | Self::BackUp(_) => Ok(()),
+            Self::Undo | Self::Prune | Self::BackUp(_) | Self::Drill => Ok(()),
         }
     }
 }

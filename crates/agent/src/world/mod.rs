@@ -1,5 +1,6 @@
 //! The one place where what is known lives. Fed by events, read as snapshots; knows no clock and no I/O.
 
+mod backup_facts;
 #[cfg(test)]
 mod causes;
 mod checks;
@@ -13,20 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use steady_model::backup::{Operation, RestorePoint, RestoreRecord, Space};
+use steady_model::backup::Space;
 use steady_model::check::CheckState;
 use steady_model::config::{Check, Config};
 use steady_model::crash::CrashSummary;
-use steady_model::drill::DrillRecord;
 use steady_model::job::{Activity, AwakeLog, RunRecord};
 use steady_model::marker::Markers;
-use steady_model::retention::PruneRecord;
 use steady_model::service::{Lifecycle, State};
 use steady_model::settle::Settle;
 use steady_model::snapshot::{AgentInfo, CheckView, Snapshot};
 use steady_model::time::{AwakeInstant, Now, WallTime};
 use steady_model::usage::Usage;
 use steady_power::Awake;
+
+pub use backup_facts::BackupFacts;
 
 /// Ages in sentences are told anew this often.
 const AGES: Duration = Duration::from_secs(60);
@@ -58,20 +59,6 @@ impl JobFacts {
         let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
         self.runs.drain(..surplus);
     }
-}
-
-/// What is known of restore points.
-#[derive(Debug, Default)]
-pub struct BackupFacts {
-    /// Newest first; `None` until the catalogue has been read.
-    pub points: Option<Vec<RestorePoint>>,
-    pub operation: Option<Operation>,
-    pub last_restore: Option<RestoreRecord>,
-    pub last_error: Option<String>,
-    pub next: Option<WallTime>,
-    pub last_drill: Option<DrillRecord>,
-    pub next_drill: Option<WallTime>,
-    pub pruned: Option<PruneRecord>,
 }
 
 /// A check with what is known of it.

@@ -5,8 +5,7 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, check, crashes, drill, history, logs, reload, restore, service, up};
-use super::{agent, backup, check, crashes, history, logs, points, reload, restore, service, up};
+use super::{agent, backup, check, crashes, drill, history, logs, points, reload, restore, service, up};
 use crate::args::{BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 

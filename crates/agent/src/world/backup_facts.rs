@@ -1,0 +1,18 @@
+use steady_model::backup::{Operation, RestorePoint, RestoreRecord};
+use steady_model::drill::DrillRecord;
+use steady_model::retention::PruneRecord;
+use steady_model::time::WallTime;
+
+/// What is known of restore points.
+#[derive(Debug, Default)]
+pub struct BackupFacts {
+    /// Newest first; `None` until the catalogue has been read.
+    pub points: Option<Vec<RestorePoint>>,
+    pub operation: Option<Operation>,
+    pub last_restore: Option<RestoreRecord>,
+    pub last_error: Option<String>,
+    pub next: Option<WallTime>,
+    pub last_drill: Option<DrillRecord>,
+    pub next_drill: Option<WallTime>,
+    pub pruned: Option<PruneRecord>,
+}
