@@ -157,4 +157,6 @@ async fn an_agent_that_ends_amid_a_drill_ends_its_backend_and_the_next_removes_t
     assert!(!alive(pid), "the backend of the drill runs on");
     stack.up();
     wait("the scratch data are gone", || !scratch(&stack).exists());
+    let s = stack.until("brain is ready", |s| s.services[0].status == Status::Pass).await;
+    assert_eq!(s.backup.drill.unwrap().last, None, "a drill that was cut off says nothing of the point");
 }

@@ -8,7 +8,7 @@ mod course;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steady_backup::{Backups, Progress};
@@ -35,10 +35,18 @@ struct Inner {
     source: PathBuf,
     backups: Arc<Backups>,
     deps: Deps,
-    /// The backend of the drill that is under way, and how long its stop may take.
-    running: Mutex<Option<(ServiceHandle, Duration)>>,
+    running: Mutex<Running>,
     /// Held by whoever uses the scratch folder.
     scratch: tokio::sync::Mutex<()>,
+}
+
+/// The backend of the drill that is under way.
+#[derive(Default)]
+struct Running {
+    /// With how long its stop may take.
+    backend: Option<(ServiceHandle, Duration)>,
+    /// The agent ends: none is started any more.
+    closed: bool,
 }
 
 impl Drills {
@@ -78,7 +86,7 @@ impl Drills {
         // Its command is never run: it is only held, to be stopped.
         let spec = Service::child(NAME, vec!["true".to_owned()], &self.0.deps.home);
         let handle = backend::hold(spec, &self.0.deps);
-        self.keep((handle, STOP));
+        self.running().backend = Some((handle, STOP));
         self.end_backend().await?;
         self.0.backups.clear_drill().await.map_err(|e| e.to_string())
     }
@@ -94,6 +102,10 @@ impl Drills {
         let mut course = Course::new(&on_progress);
         let rehearsed = self.rehearse(&point, &mut course).await;
         let stopped = self.stop(&mut course).await;
+        if self.running().closed {
+            // Cut off by us, it says nothing of the point.
+            return Ok(());
+        }
         let outcome = match rehearsed.and(stopped) {
             Ok(()) => DrillOutcome::Passed,
             Err(Failure { at, why }) => DrillOutcome::Failed { at, why },
@@ -136,12 +148,9 @@ impl Drills {
         let port = backend::free_port().map_err(|e| course.failed(e.to_string()))?;
         let service = spec.service(NAME, &written.at, port);
         backend::refuse_live(&service, source).await.map_err(|why| course.failed(why))?;
-        let handle = backend::hold(service.clone(), deps);
-        self.keep((handle.clone(), service.stop_grace + backend::MARGIN));
-        let ready = handle.start_and_wait_ready(service.ready_timeout + backend::MARGIN).await;
-        if let Err(e) = ready {
-            return Err(course.failed(backend::why_not_ready(&e, &handle, &deps.home).await));
-        }
+        let limit = service.ready_timeout + backend::MARGIN;
+        let handle = self.start(service).map_err(|why| course.failed(why))?;
+        backend::ready(&handle, limit, &deps.home).await.map_err(|why| course.failed(why))?;
         course.done(format!("ready on port {port}"));
 
         course.begin(DrillWork::Healthy);
@@ -157,7 +166,7 @@ impl Drills {
 
     /// Whatever came of it: nothing runs on the scratch data any more, and then they are removed.
     async fn stop(&self, course: &mut Course<'_>) -> Result<(), Failure> {
-        let ran = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let ran = self.running().backend.is_some();
         course.begin(DrillWork::Stopped);
         self.end_backend().await.map_err(|why| course.failed(why))?;
         self.0.backups.clear_drill().await.map_err(|e| course.failed(e.to_string()))?;
@@ -167,17 +176,32 @@ impl Drills {
         Ok(())
     }
 
-    fn keep(&self, running: (ServiceHandle, Duration)) {
-        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the backend of a drill, if one runs: also for an agent that ends.
-    pub async fn end_backend(&self) -> Result<(), String> {
-        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some((handle, limit)) = running else { return Ok(()) };
+    fn start(&self, service: Service) -> Result<ServiceHandle, String> {
+        let mut running = self.running();
+        if running.closed {
+            return Err("the agent ends".to_owned());
+        }
+        let limit = service.stop_grace + backend::MARGIN;
+        let handle = backend::start(service, &self.0.deps);
+        running.backend = Some((handle.clone(), limit));
+        Ok(handle)
+    }
+
+    /// For an agent that ends: a drill that is under way starts no backend any more, and the one that runs is ended.
+    pub async fn close(&self) -> Result<(), String> {
+        self.running().closed = true;
+        self.end_backend().await
+    }
+
+    async fn end_backend(&self) -> Result<(), String> {
+        let Some((handle, limit)) = self.running().backend.clone() else { return Ok(()) };
         handle.stop_and_wait(limit).await.map_err(|e| e.to_string())?;
         handle.detach().await;
-        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.running().backend = None;
         Ok(())
     }
 }

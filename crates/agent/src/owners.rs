@@ -241,7 +241,7 @@ impl Ending {
     /// The backend of a drill is of no use to the next agent, which removes its data.
     async fn end_drill(&self) {
         if let Some(drills) = &self.drills
-            && let Err(why) = drills.end_backend().await
+            && let Err(why) = drills.close().await
         {
             tracing::warn!("the backend of a drill runs on: {why}");
         }

@@ -9,7 +9,7 @@ use steady_model::check::{Observation, Severity, Thresholds};
 use steady_model::config::{Check, CheckKind, Predicate, Probe, Service};
 use steady_model::service::{State, StopReason};
 use steady_model::words;
-use steady_supervise::{Deps, ServiceHandle, SuperviseError};
+use steady_supervise::{Deps, ServiceEvent, ServiceHandle};
 use tokio::sync::mpsc;
 
 use crate::validate::look_once;
@@ -23,12 +23,41 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The search path may lead through any folder.
 const SEARCH_PATH: &str = "PATH";
 
-/// Takes the service into care: what runs already under this name is taken back, nothing is started.
+/// Takes back what runs already under this name; nothing is started.
 pub fn hold(spec: Service, deps: &Deps) -> ServiceHandle {
+    steady_supervise::hold(spec, deps.clone(), unheard())
+}
+
+/// Its first and only order: nobody else starts it, so that a stop is the last word.
+pub fn start(spec: Service, deps: &Deps) -> ServiceHandle {
+    steady_supervise::supervise(spec, deps.clone(), unheard())
+}
+
+/// Its lifecycle says all that a drill wants to know; the events have to be taken all the same.
+fn unheard() -> mpsc::Sender<ServiceEvent> {
     let (events, mut told) = mpsc::channel(16);
-    // Its lifecycle says all that a drill wants to know; the events have to be taken all the same.
     tokio::spawn(async move { while told.recv().await.is_some() {} });
-    steady_supervise::hold(spec, deps.clone(), events)
+    events
+}
+
+/// Waits until it is ready, or cannot become so any more.
+pub async fn ready(handle: &ServiceHandle, limit: Duration, home: &Path) -> Result<(), String> {
+    let mut changes = handle.changes();
+    let settled = changes.wait_for(|life| {
+        use State::{Degraded, Foreign, Ready, Stopped};
+        matches!(life.state, Ready { .. } | Degraded { .. } | Stopped { .. } | Foreign { .. })
+    });
+    // What it is like then is looked at in any case.
+    let _ = tokio::time::timeout(limit, settled).await.map(|seen| seen.map(drop));
+    let why = match handle.lifecycle().state {
+        State::Ready { .. } => return Ok(()),
+        State::Stopped { reason: StopReason::Ended(end), .. } => words::end(&end),
+        State::Stopped { reason: StopReason::CouldNotStart(why), .. } => why,
+        State::Stopped { .. } => "it was stopped, because the agent ends".to_owned(),
+        State::Foreign { owner, .. } => format!("another process took the port {}", owner.port),
+        _ => format!("it was not ready after {}", words::span(limit)),
+    };
+    Err(with_last_words(why, home).await)
 }
 
 pub fn free_port() -> std::io::Result<u16> {
@@ -71,17 +100,11 @@ pub async fn ask(name: &str, url: String, body: BTreeMap<String, Predicate>) -> 
     look_once(vec![check]).await.remove(name)
 }
 
-/// Why it did not become ready: how it ended, and its last words.
-pub async fn why_not_ready(error: &SuperviseError, handle: &ServiceHandle, home: &Path) -> String {
+async fn with_last_words(why: String, home: &Path) -> String {
     let log = home.join("logs").join(NAME);
     let wanted = steady_logs::Query { since: None, grep: None, lines: 1 };
     let read = tokio::task::spawn_blocking(move || steady_logs::read(&log, &wanted)).await;
     let said = read.ok().and_then(Result::ok).and_then(|lines| lines.into_iter().next_back());
-    let why = match handle.lifecycle().state {
-        State::Stopped { reason: StopReason::Ended(end), .. } => words::end(&end),
-        State::Stopped { reason: StopReason::CouldNotStart(why), .. } => why,
-        _ => error.to_string(),
-    };
     match said {
         Some(line) => format!("{why}; it said last: {}", line.text.trim()),
         None => why,
