@@ -3,6 +3,7 @@
 //! Owns the measurements and `docs/benchmarks.md`. Must never measure two things at once, treat a peer
 //! differently from Steady without saying so in the page, or leave a process behind.
 
+mod archive;
 mod clock;
 mod fleet;
 mod lines;
@@ -17,6 +18,7 @@ mod report;
 mod summary;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -38,12 +40,29 @@ enum Command {
         /// The program to measure [default: target/release/steady]
         #[arg(long, value_name = "FILE")]
         steady: Option<PathBuf>,
+        /// Size of the data that is backed up; over 4,000 only Steady is measured
+        #[arg(long, default_value_t = 1000)]
+        megabytes: u64,
     },
     /// Write the page from the results that are there
     Page,
     /// Write numbered lines to standard output, then stay; for the log measurements
     #[command(hide = true)]
     Lines { count: u64, batch: u64, begun: PathBuf },
+    /// Run a command and write down what it cost; for the backup measurements
+    #[command(hide = true)]
+    Weigh {
+        result: PathBuf,
+        volume: PathBuf,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+    /// Commit to databases for ever; for the backup measurements
+    #[command(hide = true)]
+    Commits { folder: PathBuf, notes: PathBuf },
+    /// Be a service that writes down when it was there; for the restore measurements
+    #[command(hide = true)]
+    Beat { file: PathBuf },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,13 +72,19 @@ enum Part {
     Growth,
     Logs,
     Health,
+    Backup,
+    Cut,
+    Downtime,
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Lines { count, batch, begun } => lines::write(count, batch, &begun),
+        Command::Weigh { result, volume, command } => archive::cost::weigh(&result, &volume, &command),
+        Command::Commits { folder, notes } => archive::commits::commit_for_ever(&folder, &notes),
+        Command::Beat { file } => part::backup::downtime::beat(&file),
         Command::Page => report::write(&Workspace::prepare(None)?),
-        Command::Run { part, steady } => {
+        Command::Run { part, steady, megabytes } => {
             let workspace = Workspace::prepare(steady)?;
             processes::adopt_orphans()?;
             let parts = part.map_or_else(|| Part::value_variants().to_vec(), |part| vec![part]);
@@ -70,6 +95,9 @@ fn main() -> anyhow::Result<()> {
                     Part::Growth => part::scale::growth(&workspace)?,
                     Part::Logs => part::logs::run(&workspace)?,
                     Part::Health => part::health::run(&workspace)?,
+                    Part::Backup => part::backup::cost::run(&workspace, megabytes)?,
+                    Part::Cut => part::backup::cut::run(&workspace)?,
+                    Part::Downtime => part::backup::downtime::run(&workspace, megabytes)?,
                 }
             }
             report::write(&workspace)

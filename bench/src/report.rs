@@ -1,5 +1,6 @@
 //! `docs/benchmarks.md`, from the results that are there.
 
+mod backup;
 mod behind;
 mod goals;
 mod tables;
@@ -10,6 +11,7 @@ use std::fs;
 use anyhow::Context;
 
 use crate::machine::Machine;
+use crate::part::backup::{cost, cut, downtime};
 use crate::part::{Results, health, kept, logs, restart, scale};
 use crate::workspace::Workspace;
 
@@ -20,12 +22,18 @@ pub struct Measured {
     pub growth: Option<Results<scale::Row>>,
     pub logs: Option<Results<logs::Row>>,
     pub health: Option<Results<health::Row>>,
+    pub backup: Option<Results<cost::Row>>,
+    pub large: Option<Results<cost::Row>>,
+    pub cut: Option<Results<cut::Row>>,
+    pub downtime: Option<Results<downtime::Row>>,
+    /// Bytes of the program that was measured.
+    pub program: u64,
 }
 
 const HEAD: &str = "# Benchmarks\n\n\
-    Written by `make bench`; do not edit. Steady beside public supervisors and log writers, one after another on \
+    Written by `make bench`; do not edit. Steady beside public supervisors, log writers and backup programs, one after another on \
     one machine, each with its own defaults and the same services. `make bench PART=restart` (`hundred`, \
-    `growth`, `logs`, `health`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
+    `growth`, `logs`, `health`, `backup`, `cut`, `downtime`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
     from Debian, npm and PyPI by `bench/install-peers`. Numbers of different machines do not compare; ratios \
     nearly do.\n";
 
@@ -36,6 +44,11 @@ pub fn write(workspace: &Workspace) -> anyhow::Result<()> {
         growth: kept(workspace, scale::GROWTH),
         logs: kept(workspace, logs::PART),
         health: kept(workspace, health::PART),
+        backup: kept(workspace, cost::PART),
+        large: kept(workspace, cost::PART_LARGE),
+        cut: kept(workspace, cut::PART),
+        downtime: kept(workspace, downtime::PART),
+        program: fs::metadata(&workspace.steady).map_or(0, |found| found.len()),
     };
     let path = workspace.root.join("docs/benchmarks.md");
     fs::write(&path, page(&measured)?).with_context(|| format!("cannot write {}", path.display()))
@@ -59,6 +72,7 @@ fn page(measured: &Measured) -> anyhow::Result<String> {
     if let Some(results) = &measured.health {
         tables::health(&mut text, results)?;
     }
+    backup::tables(&mut text, measured)?;
     Ok(text)
 }
 

@@ -1,5 +1,6 @@
 //! What is measured. Each part runs alone and leaves one file of results.
 
+pub mod backup;
 pub mod health;
 pub mod logs;
 pub mod restart;

@@ -2,19 +2,19 @@
 
 use std::fmt::{self, Write};
 
-use super::Measured;
 use super::tables::figure;
+use super::{Measured, backup};
 use crate::logger::Logger;
 use crate::part::{Results, logs, scale};
 use crate::peer::Peer;
 use crate::summary::Summary;
 
 /// One goal: what is wanted, what was seen, whether that is enough, and what is known of the reason if it is not.
-struct Goal {
-    wanted: &'static str,
-    seen: String,
-    met: bool,
-    why: &'static str,
+pub(super) struct Goal {
+    pub wanted: &'static str,
+    pub seen: String,
+    pub met: bool,
+    pub why: &'static str,
 }
 
 pub fn write(text: &mut String, measured: &Measured) -> fmt::Result {
@@ -28,7 +28,9 @@ pub fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         speed(measured),
         loss(measured),
     ];
-    for Goal { wanted, seen, met, why } in goals.into_iter().flatten().chain(health(measured)) {
+    for Goal { wanted, seen, met, why } in
+        goals.into_iter().flatten().chain(health(measured)).chain(backup::goals(measured))
+    {
         let verdict = if met { "met".to_owned() } else { format!("**missed**: {why}") };
         writeln!(text, "| {wanted} | {seen} | {verdict} |")?;
     }
