@@ -39,7 +39,7 @@ fn costs(text: &mut String, results: &Results<cost::Row>, program: u64) -> fmt::
          from a seed. Seconds, median of {} rounds (processor seconds), each until all is on the disk; each step by \
          all programs before the next, all at nice 19, which Steady's engine gives itself. The increment is after a \
          day's work: a row in a hundred anew, a hundredth of the lines, fifty notes. Verify reads all data back; \
-         Steady opens each database too and counts its rows. The first restore of each was compared byte by byte. \
+         Steady opens each database too and counts its rows. The first restore of each was compared byte by byte, but for the counters in the head of a database. \
          Memory is the largest process of any step. Steady is asked as its agent asks: a process for each step.\n",
         figure(first.map_or(0.0, |row| row.source)),
         first.map_or(0, |row| row.first.len()),
