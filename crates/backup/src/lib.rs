@@ -34,6 +34,7 @@ mod repository;
 mod restore;
 mod stage;
 mod verify;
+mod workers;
 
 pub use backups::{Backups, Circumstances, Thoroughness, Written};
 pub use child::EngineCommand;

@@ -15,6 +15,7 @@ use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::manifest::{DATA, RelPath};
 use crate::repository::{ContentId, Contents, Meta, Stored, StoredKind};
+use crate::workers;
 
 pub(crate) struct Written {
     pub files: u64,
@@ -27,13 +28,14 @@ pub(crate) fn stage(
     id: &str,
     into: &Path,
     only: &Chosen,
-    mut on_bytes: impl FnMut(u64),
+    on_bytes: impl Fn(u64) + Sync,
 ) -> Result<Written, BackupError> {
     let root = contents.folder(id, DATA)?;
     std::fs::DirBuilder::new().create(into).map_err(BackupError::io("create the staging folder", into))?;
     create_private_dir(into)?;
     let mut written = Written { files: 0, bytes: 0 };
     let mut folders: Vec<(PathBuf, Meta)> = vec![(into.to_owned(), root)];
+    let mut files = Vec::new();
     let mut links = HardLinks::default();
     for stored in contents.walk(id, DATA)? {
         let Some(relative) = RelPath::new(&stored.path) else {
@@ -50,26 +52,24 @@ pub(crate) fn stage(
                 // Everything is created anew, so a link of the point can never stand in for a folder.
                 std::fs::create_dir(&path).map_err(BackupError::io("create the folder", &path))?;
                 folders.push((path, stored.meta));
+                continue;
             }
-            StoredKind::File if links.link(&stored, &path)? => written.files += 1,
-            StoredKind::File => {
-                let bytes = write_file(contents, &stored, &path)?;
-                on_bytes(bytes);
-                written.files += 1;
-                written.bytes += bytes;
-            }
+            StoredKind::File if links.are(&stored, &path) => {}
+            StoredKind::File => files.push((stored, path)),
             StoredKind::Link(target) => {
                 std::os::unix::fs::symlink(target, &path)
                     .map_err(BackupError::io("create the link", &path))?;
                 dress(&path, &stored.meta)?;
-                written.files += 1;
             }
             StoredKind::Other(kind) => {
                 let why = format!("{relative} in it is a {kind}");
                 return Err(BackupError::Untrusted { id: id.to_owned(), why });
             }
         }
+        written.files += 1;
     }
+    written.bytes = write_all(contents, files, on_bytes)?;
+    links.make()?;
     // Inner ones first: a folder's time and mode must stand when nothing is written in it any more.
     for (path, meta) in folders.iter().rev() {
         dress(path, meta)?;
@@ -79,35 +79,93 @@ pub(crate) fn stage(
     Ok(written)
 }
 
-/// Files that had more than one name, with the first of them that was written.
-#[derive(Default)]
-struct HardLinks {
-    written: BTreeMap<(u64, u64), (PathBuf, ContentId)>,
+/// Writes the files side by side; the largest first, so that no worker is left with it at the end.
+fn write_all(
+    contents: &Contents,
+    mut files: Vec<(Stored, PathBuf)>,
+    on_bytes: impl Fn(u64) + Sync,
+) -> Result<u64, BackupError> {
+    files.sort_by_key(|(stored, _)| std::cmp::Reverse(stored.meta.size));
+    let work = workers::share(files, |queue| {
+        let (mut bytes, mut unflushed) = (0, Unflushed::default());
+        for (stored, path) in queue {
+            let (file, count) = write_file(contents, &stored, &path)?;
+            bytes += count;
+            on_bytes(count);
+            unflushed.add(file, path, count)?;
+        }
+        unflushed.flush()?;
+        Ok(bytes)
+    });
+    work.into_iter().sum()
 }
 
-impl HardLinks {
-    /// Whether `path` is another name of a file that was written already, and is one again.
-    fn link(&mut self, stored: &Stored, path: &Path) -> Result<bool, BackupError> {
-        if stored.meta.links < 2 {
-            return Ok(false);
+/// Files that are written and not yet on the disk. Several small ones are flushed at once: the first takes the
+/// others' blocks and names along.
+#[derive(Default)]
+struct Unflushed {
+    files: Vec<(File, PathBuf)>,
+    bytes: u64,
+}
+
+impl Unflushed {
+    /// Few enough for the limit of open files that macOS gives a program.
+    const FILES: usize = 32;
+    const BYTES: u64 = 8 << 20;
+
+    fn add(&mut self, file: File, path: PathBuf, bytes: u64) -> Result<(), BackupError> {
+        self.files.push((file, path));
+        self.bytes += bytes;
+        if self.files.len() < Self::FILES && self.bytes < Self::BYTES { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), BackupError> {
+        self.bytes = 0;
+        for (file, path) in self.files.drain(..) {
+            file.sync_all().map_err(BackupError::io("flush", &path))?;
         }
-        let file = (stored.meta.device, stored.meta.inode);
-        match self.written.get(&file) {
-            // Numbers of files are given again: only the same bytes prove the same file.
-            Some((first, content)) if *content == stored.content() => {
-                std::fs::hard_link(first, path).map_err(BackupError::io("link", path))?;
-                Ok(true)
-            }
-            Some(_) => Ok(false),
-            None => {
-                self.written.insert(file, (path.to_owned(), stored.content()));
-                Ok(false)
-            }
-        }
+        Ok(())
     }
 }
 
-fn write_file(contents: &Contents, stored: &Stored, path: &Path) -> Result<u64, BackupError> {
+/// Files that have more than one name, and the names that are links to the first of them.
+#[derive(Default)]
+struct HardLinks {
+    first: BTreeMap<(u64, u64), (PathBuf, ContentId)>,
+    /// The first name, and another.
+    others: Vec<(PathBuf, PathBuf)>,
+}
+
+impl HardLinks {
+    /// Whether `path` is another name of a file that was met already, and will be one again.
+    fn are(&mut self, stored: &Stored, path: &Path) -> bool {
+        if stored.meta.links < 2 {
+            return false;
+        }
+        let file = (stored.meta.device, stored.meta.inode);
+        match self.first.get(&file) {
+            // Numbers of files are given again: only the same bytes prove the same file.
+            Some((first, content)) if *content == stored.content() => {
+                self.others.push((first.clone(), path.to_owned()));
+                true
+            }
+            Some(_) => false,
+            None => {
+                self.first.insert(file, (path.to_owned(), stored.content()));
+                false
+            }
+        }
+    }
+
+    fn make(&self) -> Result<(), BackupError> {
+        let link = |(first, path): &(PathBuf, PathBuf)| {
+            std::fs::hard_link(first, path).map_err(BackupError::io("link", path))
+        };
+        self.others.iter().try_for_each(link)
+    }
+}
+
+fn write_file(contents: &Contents, stored: &Stored, path: &Path) -> Result<(File, u64), BackupError> {
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -121,8 +179,7 @@ fn write_file(contents: &Contents, stored: &Stored, path: &Path) -> Result<u64, 
     }
     read?;
     dress(path, &stored.meta)?;
-    counted.file.sync_all().map_err(BackupError::io("flush", path))?;
-    Ok(counted.bytes)
+    Ok((counted.file, counted.bytes))
 }
 
 /// Owner, attributes, mode and time, in this order: a new owner or a write clears set-user-id, and attributes cannot
