@@ -1,5 +1,6 @@
 //! Proves a restore point: every byte is read back, every database is opened, all is compared with the manifest.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +16,8 @@ use crate::events::Events;
 use crate::inspect;
 use crate::manifest::{DATA, MANIFEST, Manifest, RelPath, StoreFile, VERSION, hex};
 use crate::protocol::Verdict;
-use crate::repository::{Contents, StoredKind};
+use crate::repository::{Contents, Stored, StoredKind};
+use crate::workers;
 
 pub(crate) fn manifest(contents: &Contents, id: &str) -> Result<Manifest, BackupError> {
     let bytes = contents.read_path(id, MANIFEST)?;
@@ -30,7 +32,7 @@ pub(crate) fn manifest(contents: &Contents, id: &str) -> Result<Manifest, Backup
     serde_json::from_value(value).map_err(read)
 }
 
-/// Reads a point back from the repository, or a slice of it. `scratch` holds one database at a time.
+/// Reads a point back from the repository, or a slice of it. `scratch` holds one database for each worker.
 pub(crate) fn from_repository(
     contents: &Contents,
     id: &str,
@@ -58,30 +60,23 @@ pub(crate) fn from_repository(
         sizes.filter(|(path, _)| mine(&path.to_string())).map(|(_, bytes)| bytes).sum(),
     );
     let mut found = Found::new(&manifest);
+    let mut files = Vec::new();
     for stored in tree {
         let Some(path) = found.expected(&stored.path) else { continue };
         if !mine(&path.to_string()) {
             continue;
         }
-        if !matches!(stored.kind, StoredKind::File) {
+        if matches!(stored.kind, StoredKind::File) {
+            files.push((path, stored));
+        } else {
             found.not_a_file(&path);
-            continue;
         }
-        // Only a database is opened, so only a database needs a place.
-        let mut copy = None;
-        if manifest.stores.iter().any(|s| s.path == path) {
-            let made = tempfile::Builder::new().prefix("verify-").tempfile_in(scratch);
-            copy = Some(made.map_err(BackupError::io("create a temporary file in", scratch))?);
+    }
+    for (path, read) in read_all(contents, &found, files, scratch, on_bytes)? {
+        match read {
+            Ok(read) => found.file(&path, read),
+            Err(error) => found.lost(&path, &error),
         }
-        let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write));
-        let read = contents.read(&stored, &mut sink);
-        let (bytes, sha256) = sink.finish();
-        on_bytes(bytes);
-        if let Err(error) = read {
-            found.lost(&path, &error);
-            continue;
-        }
-        found.file(&path, copy.as_ref().map_or(Path::new(""), |c| c.path()), bytes, &sha256);
     }
     for dump in &manifest.dumps {
         let shown = dump.place();
@@ -123,12 +118,13 @@ pub(crate) fn staged(
     manifest: &Manifest,
     root: &Path,
     only: &Chosen,
-    mut on_bytes: impl FnMut(u64),
+    on_bytes: impl Fn(u64) + Sync,
 ) -> Result<Verdict, BackupError> {
     let mut found = Found::new(manifest);
     found.open.retain(|p| {
         only.holds(p.as_path()) || only.leads_through(p.as_path()) && manifest.folders.contains(p)
     });
+    let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
         let entry = entry.map_err(|e| BackupError::io("look at", root)(e.into()))?;
         let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
@@ -137,21 +133,126 @@ pub(crate) fn staged(
             found.not_a_file(&path);
             continue;
         }
-        let mut sink = Hashing::new(None);
-        let mut file = File::open(entry.path()).map_err(BackupError::io("read back", entry.path()))?;
-        io::copy(&mut file, &mut sink).map_err(BackupError::io("read back", entry.path()))?;
-        drop(file);
-        let (bytes, sha256) = sink.finish();
-        on_bytes(bytes);
-        found.file(&path, entry.path(), bytes, &sha256);
+        files.push((path, entry.into_path()));
+    }
+    files.sort_by_cached_key(|(_, place)| Reverse(place.metadata().map_or(0, |m| m.len())));
+    let work = workers::share(files, |queue| {
+        let mut all = Vec::new();
+        for (path, place) in queue {
+            let mut sink = Hashing::new(None);
+            let mut file = File::open(&place).map_err(BackupError::io("read back", &place))?;
+            io::copy(&mut file, &mut sink).map_err(BackupError::io("read back", &place))?;
+            drop(file);
+            let (bytes, sha256) = sink.finish();
+            on_bytes(bytes);
+            all.push((Read::new(&found, &path, &place, bytes, &sha256), path));
+        }
+        Ok(all)
+    });
+    for (read, path) in in_order(work, |(_, path)| path)? {
+        found.file(&path, read);
     }
     Ok(found.verdict())
+}
+
+/// Reads files back side by side; the largest first, so that no worker is left with it at the end.
+fn read_all(
+    contents: &Contents,
+    found: &Found<'_>,
+    mut files: Vec<(RelPath, Stored)>,
+    scratch: &Path,
+    on_bytes: impl Fn(u64) + Sync,
+) -> Result<Vec<(RelPath, Result<Read, BackupError>)>, BackupError> {
+    files.sort_by_key(|(_, stored)| Reverse(stored.meta.size));
+    let work = workers::share(files, |queue| {
+        let mut all = Vec::new();
+        for (path, stored) in queue {
+            // Only a database is opened, so only a database needs a place.
+            let mut copy = None;
+            if found.manifest.stores.iter().any(|s| s.path == path) {
+                let made = tempfile::Builder::new().prefix("verify-").tempfile_in(scratch);
+                copy = Some(made.map_err(BackupError::io("create a temporary file in", scratch))?);
+            }
+            let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write));
+            let done = contents.read(&stored, &mut sink);
+            let (bytes, sha256) = sink.finish();
+            on_bytes(bytes);
+            let image = copy.as_ref().map_or(Path::new(""), |c| c.path());
+            let read = done.map(|()| Read::new(found, &path, image, bytes, &sha256));
+            all.push((path, read));
+        }
+        Ok(all)
+    });
+    in_order(work, |(path, _)| path)
+}
+
+/// What the workers found, whichever of them was the first.
+fn in_order<T>(
+    work: Vec<Result<Vec<T>, BackupError>>,
+    path: impl Fn(&T) -> &RelPath,
+) -> Result<Vec<T>, BackupError> {
+    let mut all: Vec<T> = work.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    all.sort_by(|a, b| path(a).cmp(path(b)));
+    Ok(all)
+}
+
+/// One file that was read back.
+struct Read {
+    /// Whether its bytes are those that the manifest speaks of.
+    same: bool,
+    /// Of a database.
+    opened: Option<Opened>,
+}
+
+/// A database's image, opened.
+struct Opened {
+    integrity: String,
+    problems: Vec<String>,
+}
+
+impl Read {
+    /// `image` is where the bytes of a database are now.
+    fn new(found: &Found<'_>, path: &RelPath, image: &Path, bytes: u64, sha256: &str) -> Self {
+        let same = found.hashes.get(path) == Some(&(bytes, sha256));
+        let store = found.manifest.stores.iter().find(|s| s.path == *path);
+        let changed =
+            || Opened { integrity: "not the bytes that were backed up".to_owned(), problems: Vec::new() };
+        Self { same, opened: store.map(|store| if same { Opened::of(store, image) } else { changed() }) }
+    }
+}
+
+impl Opened {
+    fn of(store: &StoreFile, image: &Path) -> Self {
+        let db = match inspect::open_image(image) {
+            Ok(db) => db,
+            Err(e) => return Self { integrity: inspect::reason(&e), problems: Vec::new() },
+        };
+        let mut problems = Vec::new();
+        if let Some(problem) = &store.facts.problem {
+            problems.push(format!("its rows could not be counted: {problem}"));
+        }
+        let integrity = inspect::integrity(&db);
+        match inspect::rows(&db) {
+            Ok(rows) if rows == store.facts.rows || store.facts.problem.is_some() => {}
+            Ok(_) => problems.push("its rows are not those of the moment it was taken".to_owned()),
+            Err(e) => problems.push(format!("its rows cannot be counted: {}", inspect::reason(&e))),
+        }
+        Self { integrity, problems }
+    }
+}
+
+/// Bytes and hash of each file and database, as promised.
+type Hashes<'a> = BTreeMap<&'a RelPath, (u64, &'a str)>;
+
+fn hashes(manifest: &Manifest) -> Hashes<'_> {
+    let files = manifest.files.iter().map(|f| (&f.path, (f.bytes, f.sha256.as_str())));
+    files.chain(manifest.stores.iter().map(|s| (&s.path, (s.bytes, s.sha256.as_str())))).collect()
 }
 
 /// What was found so far, against what the manifest promises.
 struct Found<'a> {
     manifest: &'a Manifest,
-    hashes: BTreeMap<&'a RelPath, (u64, &'a str)>,
+    hashes: Hashes<'a>,
     /// Promised and not seen yet.
     open: BTreeSet<&'a RelPath>,
     verdict: Verdict,
@@ -159,9 +260,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn new(manifest: &'a Manifest) -> Self {
-        let files = manifest.files.iter().map(|f| (&f.path, (f.bytes, f.sha256.as_str())));
-        let stores = manifest.stores.iter().map(|s| (&s.path, (s.bytes, s.sha256.as_str())));
-        let hashes: BTreeMap<_, _> = files.chain(stores).collect();
+        let hashes = hashes(manifest);
         let mut open: BTreeSet<_> = hashes.keys().copied().collect();
         open.extend(manifest.links.iter().map(|l| &l.path));
         open.extend(&manifest.folders);
@@ -205,39 +304,20 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A file that was read back to `image`, or to nowhere when it is no database.
-    fn file(&mut self, path: &RelPath, image: &Path, bytes: u64, sha256: &str) {
-        let same = self.hashes.get(path) == Some(&(bytes, sha256));
-        if !same {
+    fn file(&mut self, path: &RelPath, read: Read) {
+        if !read.same {
             self.problem(path, "it reads back differently from what was backed up");
         }
         let manifest = self.manifest;
-        let Some(store) = manifest.stores.iter().find(|s| s.path == *path) else { return };
-        let integrity =
-            if same { self.opened(store, image) } else { "not the bytes that were backed up".to_owned() };
-        if same && integrity != "ok" {
-            self.problem(&store.path, &integrity);
+        let store = manifest.stores.iter().find(|s| s.path == *path);
+        let (Some(store), Some(Opened { integrity, problems })) = (store, read.opened) else { return };
+        for problem in problems {
+            self.problem(path, problem);
+        }
+        if read.same && integrity != "ok" {
+            self.problem(path, &integrity);
         }
         self.verdict.stores.push(store.entry(integrity));
-    }
-
-    fn opened(&mut self, store: &StoreFile, image: &Path) -> String {
-        let db = match inspect::open_image(image) {
-            Ok(db) => db,
-            Err(e) => return inspect::reason(&e),
-        };
-        if let Some(problem) = &store.facts.problem {
-            self.verdict.problems.push(format!("{}: its rows could not be counted: {problem}", store.path));
-        }
-        let integrity = inspect::integrity(&db);
-        match inspect::rows(&db) {
-            Ok(rows) if rows == store.facts.rows || store.facts.problem.is_some() => {}
-            Ok(_) => self.problem(&store.path, "its rows are not those of the moment it was taken"),
-            Err(e) => {
-                self.problem(&store.path, format!("its rows cannot be counted: {}", inspect::reason(&e)));
-            }
-        }
-        integrity
     }
 
     fn verdict(mut self) -> Verdict {
