@@ -155,6 +155,9 @@ pub(crate) fn staged(
     Ok(found.verdict())
 }
 
+/// A file, and what reading it back brought.
+type Answer = (RelPath, Result<Read, BackupError>);
+
 /// Reads files back side by side; the largest first, so that no worker is left with it at the end.
 fn read_all(
     contents: &Contents,
@@ -162,7 +165,7 @@ fn read_all(
     mut files: Vec<(RelPath, Stored)>,
     scratch: &Path,
     on_bytes: impl Fn(u64) + Sync,
-) -> Result<Vec<(RelPath, Result<Read, BackupError>)>, BackupError> {
+) -> Result<Vec<Answer>, BackupError> {
     files.sort_by_key(|(_, stored)| Reverse(stored.meta.size));
     let work = workers::share(files, |queue| {
         let mut all = Vec::new();
