@@ -73,6 +73,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which restore points would stay and which would go, each with its reasons, and the bytes that this would free. */
+        get: operations["prune_plan"];
+        put?: never;
+        /** Remove the restore points that `backup.keep` does not keep. */
+        post: operations["prune"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/diff/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed from this point to the other: files by content, databases by rows per table. */
+        get: operations["diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What lies in one folder of this point, with sizes, times and classes. */
+        get: operations["files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backups/{id}/plan": {
         parameters: {
             query?: never;
@@ -509,6 +561,7 @@ export interface components {
             phrase: string;
             /** @description Newest first. */
             points: components["schemas"]["RestorePoint"][];
+            pruned?: components["schemas"]["PruneRecord"] | null;
             status: components["schemas"]["Status"];
         };
         Change: {
@@ -688,6 +741,8 @@ export interface components {
             /** @enum {string} */
             why: "background";
         };
+        /** @enum {string} */
+        EntryClass: "folder" | "database" | "copied_database" | "chroma" | "index" | "log" | "plain" | "link" | "dump";
         /** @description How a process ended. */
         Exit: {
             /** @enum {string} */
@@ -706,6 +761,26 @@ export interface components {
         Failed: {
             at: components["schemas"]["WallTime"];
             why: string;
+        };
+        /** @description What is decided of one restore point. */
+        Fate: {
+            /** Format: int64 */
+            bytes: number;
+            id: string;
+            keep: boolean;
+            kind: components["schemas"]["PointKind"];
+            /** @description At least one. */
+            reasons: components["schemas"]["Reason"][];
+            taken: components["schemas"]["WallTime"];
+            verified?: components["schemas"]["WallTime"] | null;
+        };
+        FileChange: {
+            /** Format: int64 */
+            bytes_after?: number | null;
+            /** Format: int64 */
+            bytes_before?: number | null;
+            change: components["schemas"]["Change"];
+            path: string;
         };
         /** @description Something a verification found wrong. */
         Finding: {
@@ -824,7 +899,7 @@ export interface components {
             total_bytes: number;
         };
         /** @enum {string} */
-        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill";
+        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "prune";
         /** @description How a run ended. A lifecycle is [`Activity`]; this is only the outcome. */
         Outcome: {
             /** @enum {string} */
@@ -846,6 +921,53 @@ export interface components {
         } | {
             /** @enum {string} */
             result: "missed";
+        };
+        /** @description What changed from one restore point to another. */
+        PointDiff: {
+            after: string;
+            before: string;
+            /** @description Files, links and dumps that are not the same in both, by path. */
+            files: components["schemas"]["FileChange"][];
+            /**
+             * Format: int64
+             * @description Of files that are not listed because there are too many.
+             */
+            more?: number;
+            /** @description Databases that are not the same in both, by path. */
+            stores: components["schemas"]["StoreChange"][];
+            /**
+             * Format: int64
+             * @description Databases, files, links and dumps that are the same in both.
+             */
+            unchanged: number;
+        };
+        PointEntry: {
+            /**
+             * Format: int64
+             * @description Of a folder: of all in it.
+             */
+            bytes: number;
+            class: components["schemas"]["EntryClass"];
+            /**
+             * Format: int64
+             * @description Of a folder: all in it. Else 1.
+             */
+            files: number;
+            modified?: components["schemas"]["WallTime"] | null;
+            name: string;
+        };
+        /** @description One folder of a restore point. */
+        PointFolder: {
+            /** @description Folders first, then by name. */
+            entries: components["schemas"]["PointEntry"][];
+            /**
+             * Format: int64
+             * @description Entries that are not listed because there are too many.
+             */
+            more?: number;
+            /** @description Below the data directory; empty is the directory itself. */
+            path: string;
+            point: string;
         };
         /** @enum {string} */
         PointKind: "manual" | "scheduled" | "safety";
@@ -869,6 +991,32 @@ export interface components {
             code: string;
             detail: string;
         };
+        /** @description What a removal would do. */
+        PrunePlan: {
+            /**
+             * Format: int64
+             * @description Bytes that the repository gives back at once. What is left in partly needed files comes with later removals.
+             */
+            frees: number;
+            /** @description Newest first. */
+            points: components["schemas"]["Fate"][];
+        };
+        /** @description How the last removal ended. */
+        PruneRecord: {
+            ended: components["schemas"]["WallTime"];
+            /** @description Why it did not do all of it; it is tried again. */
+            failed?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that the repository gave back.
+             */
+            freed: number;
+            /**
+             * Format: int64
+             * @description Restore points that went.
+             */
+            removed: number;
+        };
         /** @description A verification in slices that is under way; it may go on after days and restarts. */
         Reading: {
             /** @description Slices that were read, sorted. */
@@ -877,14 +1025,10 @@ export interface components {
             /** Format: int32 */
             of: number;
         };
-        /** @description Why the dot is not green: one sentence with evidence, age and the next action. */
         Reason: {
-            /** @description What to do, as a person would say it. */
-            action: string;
-            sentence: string;
-            since?: components["schemas"]["WallTime"] | null;
-            status: components["schemas"]["Status"];
-            subject: components["schemas"]["Subject"];
+            rule: components["schemas"]["Rule"];
+            /** @description For people: `daily: 2026-11-20`. */
+            text: string;
         };
         /** @description What a reload of the configuration does, or would do. */
         ReloadPlan: {
@@ -972,6 +1116,8 @@ export interface components {
             /** @description Absolute path of a new or empty folder; the data and the services are left alone then. */
             to?: string | null;
         };
+        /** @enum {string} */
+        Rule: "newest" | "last_verified" | "undo" | "pinned" | "ahead" | "last" | "hourly" | "daily" | "weekly" | "monthly" | "yearly" | "within" | "replaced" | "aged";
         /** @description One finished run, as kept on disk and shown. */
         RunRecord: components["schemas"]["Outcome"] & {
             ended: components["schemas"]["WallTime"];
@@ -1060,6 +1206,16 @@ export interface components {
          * @enum {string}
          */
         Status: "pass" | "unknown" | "warn" | "fail";
+        StoreChange: {
+            /** Format: int64 */
+            bytes_after?: number | null;
+            /** Format: int64 */
+            bytes_before?: number | null;
+            change: components["schemas"]["Change"];
+            path: string;
+            /** @description Tables whose number of rows differs; none when only what is in the rows does. */
+            tables: components["schemas"]["TableChange"][];
+        };
         /** @description A database inside a restore point. */
         StoreEntry: {
             /** Format: int64 */
@@ -1100,6 +1256,14 @@ export interface components {
             /** @description Naive local time with microseconds, as the marker has it. */
             last_sync?: string | null;
             status: components["schemas"]["Word"];
+        };
+        /** @description `None` where there is no such table. */
+        TableChange: {
+            /** Format: int64 */
+            rows_after?: number | null;
+            /** Format: int64 */
+            rows_before?: number | null;
+            table: string;
         };
         TableRows: {
             /** Format: int64 */
@@ -1269,6 +1433,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prune_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrunePlan"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prune: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PointDiff"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files: {
+        parameters: {
+            query?: {
+                /** @description Below the data directory; without it the directory itself. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PointFolder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             409: {
