@@ -113,14 +113,21 @@ async fn a_point_without_its_canary_fails_the_drill_with_the_reason_until_a_good
 }
 
 #[tokio::test]
-async fn a_drill_runs_by_itself_when_it_is_due_and_a_backend_that_ends_is_told_with_its_last_words() {
+async fn a_drill_runs_by_itself_when_it_is_due_and_a_backend_that_ends_is_told_with_where_its_words_are() {
     let command = r#"["sh", "-c", "echo no index in {data}; exit 3", "{port}"]"#;
     let stack = with_drill(&format!("every = \"720h\"\ncommand = {command}\n"));
     backed_up(&stack).await;
     let s = stack.until("drilled", |s| s.backup.drill.as_ref().is_some_and(|d| d.last.is_some())).await;
     let drill = s.backup.drill.unwrap();
     let Some(DrillOutcome::Failed { why, .. }) = drill.last.map(|d| d.outcome) else { panic!("it passed") };
-    assert!(why.contains("code 3") && why.contains("no index in"), "{why}");
+    assert!(why.contains("code 3") && why.contains("logs/.drill"), "{why}");
+    let log = stack.home().join("logs/.drill");
+    let said = || {
+        std::fs::read_dir(&log)
+            .unwrap()
+            .any(|f| std::fs::read_to_string(f.unwrap().path()).is_ok_and(|t| t.contains("no index in")))
+    };
+    wait("its words are kept", said);
     assert!(drill.next.is_some() && !scratch(&stack).exists());
 }
 
