@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use steady_backup::{BackupError, Code, Thoroughness};
 use steady_model::api::{Accepted, Problem, RestoreRequest, VerifyRequest};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
+use tokio::time::timeout;
 
 use super::{Refusal, Surface};
 use crate::operations::OperationError;
@@ -33,7 +36,15 @@ impl From<OperationError> for Refusal {
 
 pub(super) type Begun = Result<(StatusCode, Json<Accepted>), Refusal>;
 
-pub(super) fn begun(id: String) -> (StatusCode, Json<Accepted>) {
+/// One that ended at once may never be in a snapshot.
+const SHOWN: Duration = Duration::from_secs(2);
+
+/// Answers when the snapshot shows the operation: to who asks for it next, one that is not there yet would look like
+/// one that is over.
+pub(super) async fn begun(surface: &Surface, id: String) -> (StatusCode, Json<Accepted>) {
+    let mut snapshots = surface.snapshots.clone();
+    let shown = snapshots.wait_for(|s| s.backup.operation.as_ref().is_some_and(|o| o.id == id));
+    let _ = timeout(SHOWN, shown).await;
     (StatusCode::ACCEPTED, Json(Accepted { id: Some(id) }))
 }
 
@@ -47,7 +58,8 @@ pub async fn list(State(surface): State<Surface>) -> Json<Vec<RestorePoint>> {
 #[utoipa::path(post, path = "/api/v1/backups",
     responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
 pub async fn take(State(surface): State<Surface>) -> Begun {
-    Ok(begun(surface.operations.back_up(PointKind::Manual).await?))
+    let id = surface.operations.back_up(PointKind::Manual).await?;
+    Ok(begun(&surface, id).await)
 }
 
 /// What a restore of this point would do.
@@ -83,13 +95,15 @@ pub async fn restore(
     how: Option<Json<RestoreRequest>>,
 ) -> Begun {
     let Json(how) = how.unwrap_or_default();
-    Ok(begun(surface.operations.restore(&id, how).await?))
+    let id = surface.operations.restore(&id, how).await?;
+    Ok(begun(&surface, id).await)
 }
 
 /// Rehearse the restore of the newest verified point: restored to a scratch folder, opened, the backend started on it.
 #[utoipa::path(post, path = "/api/v1/drills", responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
 pub async fn drill(State(surface): State<Surface>) -> Begun {
-    Ok(begun(surface.operations.drill().await?))
+    let id = surface.operations.drill().await?;
+    Ok(begun(&surface, id).await)
 }
 
 /// Read this point back: every byte, every database, every row counted.
@@ -102,12 +116,14 @@ pub async fn verify(
     how: Option<Json<VerifyRequest>>,
 ) -> Begun {
     let Json(VerifyRequest { slice, accept_losses }) = how.unwrap_or_default();
-    Ok(begun(surface.operations.verify(&id, Thoroughness { slice, accept_losses }).await?))
+    let id = surface.operations.verify(&id, Thoroughness { slice, accept_losses }).await?;
+    Ok(begun(&surface, id).await)
 }
 
 /// Bring back the data as it was before the last restore.
 #[utoipa::path(post, path = "/api/v1/restores/undo",
     responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
 pub async fn undo(State(surface): State<Surface>) -> Begun {
-    Ok(begun(surface.operations.undo().await?))
+    let id = surface.operations.undo().await?;
+    Ok(begun(&surface, id).await)
 }

@@ -43,5 +43,6 @@ pub async fn prune_plan(State(surface): State<Surface>) -> Result<Json<PrunePlan
 #[utoipa::path(post, path = "/api/v1/backups/prune",
     responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
 pub async fn prune(State(surface): State<Surface>) -> Begun {
-    Ok(begun(surface.operations.prune().await?))
+    let id = surface.operations.prune().await?;
+    Ok(begun(&surface, id).await)
 }
