@@ -12,6 +12,7 @@ use steady_backup::{BackupError, Backups, Progress, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
 use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
 use steady_model::config::Backup as BackupSpec;
+use steady_model::copy::CopyFacts;
 use steady_model::drill::{self, DrillRecord};
 use steady_model::milestone::Milestone;
 use steady_model::retention::PruneRecord;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::backup_moment::Moment;
+use crate::copies::{self, CopiesHandle};
 use crate::drills::Drills;
 use crate::milestones;
 use crate::registry::Registry;
@@ -44,6 +46,8 @@ pub enum BackupEvent {
     LastDrill(Option<DrillRecord>),
     NextDrill(Option<WallTime>),
     Pruned(Option<PruneRecord>),
+    /// The name of a copy and what is known of it.
+    Copy(String, CopyFacts),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,8 @@ pub enum OperationError {
     NothingToUndo,
     #[error("there is no restore point {id}; `steady backups` shows them")]
     UnknownPoint { id: String },
+    #[error("there is no copy {name}; `steady copies` shows those that are configured")]
+    UnknownCopy { name: String },
     #[error("the data is in use by a job: {0}; wait until it has ended")]
     JobRuns(#[from] RunRefused),
     #[error("nothing was changed: {why}")]
@@ -79,6 +85,7 @@ pub struct OperationsHandle {
     commands: mpsc::Sender<Command>,
     doing: watch::Receiver<Option<OperationKind>>,
     backups: Option<Arc<Backups>>,
+    copies: CopiesHandle,
 }
 
 impl OperationsHandle {
@@ -113,6 +120,11 @@ impl OperationsHandle {
             Some(to) => backups.plan_to(id, to.as_ref(), &only).await?,
             None => backups.plan_of(id, &only).await?,
         })
+    }
+
+    /// The owners of the copies in other places.
+    pub fn copies(&self) -> &CopiesHandle {
+        &self.copies
     }
 
     /// Services and jobs belong to the restore while one runs.
@@ -152,8 +164,12 @@ pub struct Wiring {
 pub fn start(wiring: Wiring) -> OperationsHandle {
     let (commands, inbox) = mpsc::channel(8);
     let (doing_tx, doing) = watch::channel(None);
-    let handle =
-        OperationsHandle { commands, doing, backups: wiring.backups.as_ref().map(|(b, _)| b.clone()) };
+    let backups = wiring.backups.as_ref().map(|(backups, _)| backups.clone());
+    let copies = match (&wiring.spec, &backups) {
+        (Some(spec), Some(backups)) => copies::start(&spec.copies, backups, &doing, &wiring.events),
+        _ => CopiesHandle::default(),
+    };
+    let handle = OperationsHandle { commands, doing, backups, copies };
     tokio::spawn(
         Owner {
             wiring,
@@ -368,7 +384,7 @@ async fn finished(running: &mut Option<JoinHandle<Result<(), OperationError>>>) 
 }
 
 #[expect(clippy::disallowed_methods, reason = "the timer of the backup schedule")]
-async fn until(due: Option<WallTime>) {
+pub(crate) async fn until(due: Option<WallTime>) {
     match due {
         Some(due) => {
             let left = due.since(steady_clock::now().wall).unwrap_or_default();

@@ -1,4 +1,5 @@
 mod browsing;
+mod copies;
 mod drilling;
 mod pruning;
 mod restoring;
@@ -24,6 +25,7 @@ use crate::quiet::Hush;
 use crate::removals::RemovalsFile;
 use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager, Way};
 
+pub use copies::{CopiedPoint, CopyRecord};
 pub use restoring::Written;
 pub use verification::Thoroughness;
 

@@ -13,7 +13,7 @@ use crate::error::BackupError;
 use crate::events::{Events, send};
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{browse, compare, difference, dump, password, quiet, stage, verify};
+use crate::{browse, compare, copy, difference, dump, password, quiet, stage, verify};
 
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -41,7 +41,8 @@ fn code_of(error: &BackupError) -> Code {
     match error {
         BackupError::Locked(_) | BackupError::ReadByRestic { .. } => Code::Locked,
         BackupError::NoSuchPoint { .. } | BackupError::NotInPoint { .. } => Code::Absent,
-        BackupError::Untrusted { .. } => Code::Corrupt,
+        BackupError::Untrusted { .. } | BackupError::CopyIncomplete { .. } => Code::Corrupt,
+        BackupError::CopyAbsent { .. } => Code::Away,
         _ => Code::Failed,
     }
 }
@@ -56,6 +57,11 @@ fn read_request() -> Result<Request, BackupError> {
 
 fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     let Request { repository, password_file, scratch, command } = request;
+    match command {
+        Command::InitCopy(to) => return copy::init(request, to),
+        Command::Copy { point, to } => return copy::copy(request, point, to, events),
+        _ => {}
+    }
     let _lock = lock(repository, command)?;
     // Under the lock nobody else can have files there: what is left is of an engine that was killed.
     empty(scratch)?;
@@ -65,6 +71,7 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     }
     events.phase("opening the repository", 0);
     if let Command::Prune { points } = command {
+        let _no_copies = copy::keep_out(repository)?;
         let opened = Repository::open_to_prune(repository, &secret, password_file, events)?;
         let (removed, freed) = opened.remove(points)?;
         return Ok(Done::Pruned { removed, freed });
@@ -72,7 +79,9 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     let opened = Repository::open(repository, &secret, password_file)?;
     match command {
         // Done above.
-        Command::Init { .. } | Command::Prune { .. } => Ok(Done::Initialised),
+        Command::Init { .. } | Command::Prune { .. } | Command::InitCopy(_) | Command::Copy { .. } => {
+            Ok(Done::Initialised)
+        }
         Command::Backup { source, exclude, kind, capture } => {
             backup(opened, source, exclude, *kind, capture, scratch, events)
         }
@@ -119,6 +128,7 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
 fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
     let what = match command {
         Command::Init { .. } => "creating the repository",
+        Command::InitCopy(_) | Command::Copy { .. } => "a copy",
         Command::Backup { .. } => "a backup",
         Command::List
         | Command::Compare { .. }

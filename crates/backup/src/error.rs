@@ -58,6 +58,16 @@ pub enum BackupError {
     NotInPoint { id: String, path: String },
     #[error("{} is no path below the data directory {}", path.display(), source_dir.display())]
     Chosen { path: PathBuf, source_dir: PathBuf },
+    #[error("the copy at {} is not there; attach the disk, or correct `backup.copy.NAME.to`", path.display())]
+    CopyAbsent { path: PathBuf },
+    #[error("cannot keep copies at {}: {why}", path.display())]
+    CopyPlace { path: PathBuf, why: &'static str },
+    #[error(
+        "the copy {name} is not set up; run `steady backup copy {name} --init` while its disk is attached"
+    )]
+    CopyNotReady { name: String },
+    #[error("restore point {id} did not arrive whole at {}: {why}; it does not count as copied", path.display())]
+    CopyIncomplete { id: String, path: PathBuf, why: String },
     #[error("cannot restore to {}: {why}", path.display())]
     Place { path: PathBuf, why: String },
     #[error("cannot restore to {}: {} are free there and {} are needed", path.display(), bytes(*free), bytes(*needed))]

@@ -59,6 +59,13 @@ pub enum Command {
         #[serde(default)]
         only: Chosen,
     },
+    /// Creates the repository of a copy, or looks at the one that is there.
+    InitCopy(CopyTo),
+    /// Copies a point and proves that all of it arrived.
+    Copy {
+        point: String,
+        to: CopyTo,
+    },
     /// What the live data has that the point has not.
     Compare {
         point: String,
@@ -85,6 +92,17 @@ pub enum Command {
         before: String,
         after: String,
     },
+}
+
+/// Where points are copied to. It opens with the repository's own password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyTo {
+    pub folder: PathBuf,
+    /// Held by whoever writes there.
+    pub lock: PathBuf,
+    /// The id that its repository has; `None` when that is not known yet.
+    pub id: Option<String>,
+    pub same_volume: bool,
 }
 
 /// How a restore point is to be taken.
@@ -132,13 +150,25 @@ pub enum Done {
     Taken(Box<Taken>),
     Points(Vec<RestorePoint>),
     Verdict(Verdict),
-    Staged { files: u64, bytes: u64 },
+    Staged {
+        files: u64,
+        bytes: u64,
+    },
     Compared(Compared),
     Ids(Vec<String>),
-    Prunable { frees: u64 },
-    Pruned { removed: u64, freed: u64 },
+    Prunable {
+        frees: u64,
+    },
+    Pruned {
+        removed: u64,
+        freed: u64,
+    },
     Files(PointFolder),
     Difference(PointDiff),
+    /// The id of the copy's repository.
+    CopyReady(String),
+    /// The id of the point there.
+    Copied(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +218,8 @@ pub enum Code {
     Corrupt,
     /// What was asked for is not there.
     Absent,
+    /// The place of a copy is not there.
+    Away,
 }
 
 impl Code {
@@ -200,6 +232,7 @@ impl Code {
             Self::Locked => 4,
             Self::Corrupt => 5,
             Self::Absent => 6,
+            Self::Away => 7,
         }
     }
 }

@@ -345,5 +345,6 @@ impl ReadSource for Source {
     }
 }
 
+mod copy;
 #[cfg(test)]
 mod hostile;

@@ -65,7 +65,12 @@ pub enum Command {
     /// Run a job now and wait for its outcome
     Run { job: String },
     /// Take a restore point and wait until it is verified
-    Backup,
+    Backup {
+        #[command(subcommand)]
+        action: Option<BackupAction>,
+    },
+    /// The copies of restore points on other disks
+    Copies,
     /// The restore points, or one of them whole
     Backups {
         #[command(subcommand)]
@@ -209,6 +214,18 @@ pub enum CrashesAction {
     Show {
         /// Its id or a unique beginning of it; `latest` is the newest
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupAction {
+    /// Copy the verified restore points that are not copied yet, and prove that they arrived
+    Copy {
+        /// The name in `[backup.copy.NAME]` [default: all]
+        name: Option<String>,
+        /// Create the repository at its place first; needed once for each
+        #[arg(long, requires = "name")]
+        init: bool,
     },
 }
 

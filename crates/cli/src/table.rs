@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use steady_model::api::{Changed, Consequence, ReloadPlan};
 use steady_model::backup::RestorePoint;
 use steady_model::check::Status;
+use steady_model::copy::CopyView;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, Lived};
 use steady_model::snapshot::{CheckView, Snapshot};
@@ -220,6 +221,24 @@ pub fn reload(plan: &ReloadPlan) -> String {
     }
     let said = if plan.applied { "In force now." } else { "Nothing was done: this was a dry run." };
     format!("{t}\n\n{said}")
+}
+
+pub fn copies(copies: &[CopyView]) -> String {
+    if copies.is_empty() {
+        return "No copies are configured. A [backup.copy.NAME] section in steady.toml makes one.".to_owned();
+    }
+    let mut t = table(&["NAME", "STATE", "POINTS", "TO", "DETAIL"]);
+    for copy in copies {
+        let phrase = if copy.facts.running { "copying now".to_owned() } else { copy.phrase.clone() };
+        t.add_row(vec![
+            copy.name.clone(),
+            state(copy.status),
+            copy.facts.points.to_string(),
+            copy.to.clone(),
+            phrase,
+        ]);
+    }
+    t.to_string()
 }
 
 pub fn points(points: &[RestorePoint], now: WallTime) -> String {

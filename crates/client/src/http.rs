@@ -11,6 +11,7 @@ use steady_model::api::{
 };
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::contents::{PointDiff, PointFolder};
+use steady_model::copy::CopyRequest;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, HistoryQuery};
 use steady_model::retention::PrunePlan;
@@ -183,6 +184,11 @@ impl Client {
 
     pub async fn prune(&self) -> Result<Accepted, ClientError> {
         self.post(&["backups", "prune"]).await
+    }
+
+    /// Copies the restore points to the place of this name.
+    pub async fn copy(&self, name: &str, init: bool) -> Result<Accepted, ClientError> {
+        self.tell(&["copies", name], &CopyRequest { init }).await
     }
 
     pub async fn undo(&self) -> Result<Accepted, ClientError> {

@@ -63,6 +63,28 @@ impl FileLock {
         Ok(lock)
     }
 
+    /// Takes part in a lock that many may share and that an exclusive one keeps out. Says no holder: the file is
+    /// theirs together.
+    pub fn try_share(path: &Path) -> Result<Self, LockError> {
+        let io_at = |source| LockError::Io { path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(io_at)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(LockError::Held { path: path.to_owned(), holder: read_holder(&mut file) })
+            }
+            Err(TryLockError::Error(source)) => Err(io_at(source)),
+        }
+    }
+
     /// Blocks its thread until whoever holds the lock has let go, and does not keep it.
     pub fn wait_until_free(path: &Path) -> io::Result<()> {
         match File::open(path) {
@@ -123,6 +145,19 @@ mod tests {
         assert!(err.to_string().contains("daily-sync (pid"), "{err}");
         drop(first);
         FileLock::try_acquire(&path, &holder("sync now")).unwrap();
+    }
+
+    #[test]
+    fn a_shared_lock_is_held_by_many_and_keeps_an_exclusive_one_out_and_is_kept_out_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("copying.lock");
+        let (one, two) = (FileLock::try_share(&path).unwrap(), FileLock::try_share(&path).unwrap());
+        drop(one);
+        assert!(matches!(FileLock::try_acquire(&path, &holder("prune")), Err(LockError::Held { .. })));
+        drop(two);
+        let _alone = FileLock::try_acquire(&path, &holder("prune")).unwrap();
+        let refused = FileLock::try_share(&path).unwrap_err();
+        assert!(refused.to_string().contains("prune (pid"), "{refused}");
     }
 
     #[test]

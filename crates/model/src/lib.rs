@@ -10,6 +10,7 @@ pub mod backup;
 pub mod check;
 pub mod config;
 pub mod contents;
+pub mod copy;
 pub mod crash;
 pub mod depend;
 pub mod drill;

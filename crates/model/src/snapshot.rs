@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup::{Operation, RestorePoint, RestoreRecord};
 use crate::check::{Measure, Sample, Severity, Status};
+use crate::copy::CopyView;
 use crate::crash::CrashSummary;
 use crate::drill::DrillView;
 use crate::job::{Failed, RunRecord};
@@ -165,4 +166,7 @@ pub struct BackupView {
     /// How the last removal of old restore points ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<PruneRecord>,
+    /// In other places, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<CopyView>,
 }

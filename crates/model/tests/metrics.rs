@@ -97,6 +97,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
             last_error: None,
             next: None,
             pruned: None,
+            copies: vec![],
         },
         crashes: vec![],
     }

@@ -110,6 +110,7 @@ fn snapshot() -> Snapshot {
             last_error: None,
             next: None,
             pruned: None,
+            copies: vec![],
         },
     }
 }

@@ -214,6 +214,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/copies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The copies of restore points in other places, by name. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/copies/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copy what is not copied yet. The id is that of the attempt, which the copy names in the snapshot. */
+        post: operations["make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/crashes": {
         parameters: {
             query?: never;
@@ -551,6 +585,8 @@ export interface components {
         BackupView: {
             /** @description Whether a data directory to back up is configured. */
             configured: boolean;
+            /** @description In other places, by name. */
+            copies?: components["schemas"]["CopyView"][];
             drill?: components["schemas"]["DrillView"] | null;
             /** @description Why the last backup or restore did not do what it was asked; cleared by the next success. */
             last_error?: string | null;
@@ -612,6 +648,39 @@ export interface components {
          * @enum {string}
          */
         Consequence: "at_once" | "starts" | "stops" | "restarts" | "agent_restart";
+        /** @description What is known of a copy. */
+        CopyFacts: {
+            /** @description Its place was not there when it was looked for last. */
+            absent: boolean;
+            /** @description The attempt that was begun last; `running` says whether it goes on. */
+            attempt?: string | null;
+            /** @description Why the last attempt did not succeed. */
+            error?: string | null;
+            newest?: components["schemas"]["WallTime"] | null;
+            next?: components["schemas"]["WallTime"] | null;
+            /**
+             * Format: int64
+             * @description How many points were copied to it.
+             */
+            points: number;
+            /** @description Whether it was created, or taken over, with `--init`. */
+            ready: boolean;
+            running: boolean;
+        };
+        /** @description How a copy of the restore points is to be asked for. */
+        CopyRequest: {
+            /** @description Create the repository at its place first, or take over the one that is there. */
+            init?: boolean;
+        };
+        /** @description A `[backup.copy.NAME]` and how it fares. */
+        CopyView: components["schemas"]["CopyFacts"] & {
+            name: string;
+            /** @description `newest copied point: 2 h ago`. */
+            phrase: string;
+            status: components["schemas"]["Status"];
+            /** @description The folder of the repository that holds the copies. */
+            to: string;
+        };
         CrashReport: {
             at: components["schemas"]["WallTime"];
             /** @description Of a panic of Steady's own. */
@@ -1786,6 +1855,58 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyView"][];
+                };
+            };
+        };
+    };
+    make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CopyRequest"] | null;
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

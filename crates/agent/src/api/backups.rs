@@ -19,12 +19,13 @@ impl From<OperationError> for Refusal {
             | OperationError::NothingToUndo
             | OperationError::NothingToDrill
             | OperationError::Refused { .. } => Self::refused(e.to_string()),
-            OperationError::UnknownPoint { .. } => Self::not_found(e.to_string()),
+            OperationError::UnknownPoint { .. }
+            | OperationError::UnknownCopy { .. }
+            | OperationError::Backup(BackupError::Engine { code: Code::Absent, .. }) => {
+                Self::not_found(e.to_string())
+            }
             OperationError::Backup(BackupError::Chosen { .. } | BackupError::Place { .. }) => {
                 Self::refused(e.to_string())
-            }
-            OperationError::Backup(BackupError::Engine { code: Code::Absent, .. }) => {
-                Self::not_found(e.to_string())
             }
             OperationError::Backup(BackupError::Engine { code: Code::Locked, .. }) => {
                 Self::busy(e.to_string())

@@ -5,6 +5,7 @@
 mod agent;
 mod backups;
 mod checks;
+mod copies;
 mod crashes;
 mod guard;
 mod health;
@@ -120,6 +121,8 @@ fn routes() -> Router<Surface> {
         .route("/api/v1/backups/{id}/diff/{other}", get(points::diff))
         .route("/api/v1/backups/prune", get(points::prune_plan).post(points::prune))
         .route("/api/v1/restores/undo", post(backups::undo))
+        .route("/api/v1/copies", get(copies::list))
+        .route("/api/v1/copies/{name}", post(copies::make))
         .route("/api/v1/history", get(history::read))
         .route("/api/v1/crashes", get(crashes::list))
         .route("/api/v1/crashes/{id}", get(crashes::show))
@@ -155,6 +158,8 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(points::files))
         .routes(routes!(points::diff))
         .routes(routes!(points::prune_plan, points::prune))
+        .routes(routes!(copies::list))
+        .routes(routes!(copies::make))
         .routes(routes!(history::read))
         .routes(routes!(crashes::list))
         .routes(routes!(crashes::show))

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use steady_model::backup::{Operation, RestorePoint, RestoreRecord};
+use steady_model::copy::CopyFacts;
 use steady_model::drill::DrillRecord;
 use steady_model::retention::PruneRecord;
 use steady_model::time::WallTime;
@@ -15,4 +18,6 @@ pub struct BackupFacts {
     pub last_drill: Option<DrillRecord>,
     pub next_drill: Option<WallTime>,
     pub pruned: Option<PruneRecord>,
+    /// By name.
+    pub copies: BTreeMap<String, CopyFacts>,
 }

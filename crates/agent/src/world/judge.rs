@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use steady_model::backup;
+use steady_model::backup::{self, RestorePoint};
 use steady_model::check::Status;
+use steady_model::copy::{CopyView, judge_copy};
 use steady_model::drill::{self, DrillView};
 use steady_model::project;
 use steady_model::retention::PruneRecord;
@@ -107,6 +108,7 @@ impl World {
             let told = trouble(Status::Warn, sentence, "See what `steady prune --dry-run` says");
             reasons.push(Reason { since: Some(*ended), ..told });
         }
+        let copies = self.judge_copies(now, &points, reasons);
         BackupView {
             drill,
             configured: self.config.backup.is_some(),
@@ -118,7 +120,30 @@ impl World {
             last_error: facts.last_error.clone(),
             next: facts.next,
             pruned: facts.pruned.clone(),
+            copies,
         }
+    }
+
+    fn judge_copies(&self, now: Now, points: &[RestorePoint], reasons: &mut Vec<Reason>) -> Vec<CopyView> {
+        let verified = points.iter().filter(|p| p.verified.is_some()).map(|p| p.taken).max();
+        let mut views = Vec::new();
+        for spec in self.config.backup.iter().flat_map(|backup| &backup.copies) {
+            let Some(facts) = self.backup.copies.get(&spec.name) else { continue };
+            let (status, phrase, action) = judge_copy(facts, verified, spec.stale_after, now.wall);
+            let name = spec.name.clone();
+            if status != Status::Pass {
+                reasons.push(Reason {
+                    status,
+                    subject: Subject::Backup,
+                    sentence: format!("copy {name}: {phrase}"),
+                    since: facts.newest,
+                    action: action.replace("NAME", &name),
+                });
+            }
+            let to = spec.to.display().to_string();
+            views.push(CopyView { name, to, status, phrase, facts: facts.clone() });
+        }
+        views
     }
 
     pub(super) fn conclude(

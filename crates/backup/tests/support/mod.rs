@@ -59,6 +59,7 @@ impl World {
             verify: self.verify.clone(),
             drill: config::Drill::default(),
             keep: self.keep.clone(),
+            copies: Vec::new(),
         }
     }
 

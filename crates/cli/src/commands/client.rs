@@ -5,8 +5,10 @@ use anyhow::Context;
 use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
-use super::{agent, backup, check, crashes, drill, history, logs, points, reload, restore, service, up};
-use crate::args::{BackupsAction, Command, CrashesAction};
+use super::{
+    agent, backup, check, copies, crashes, drill, history, logs, points, reload, restore, service, up,
+};
+use crate::args::{BackupAction, BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
 
 /// Runs a command that asks the agent.
@@ -28,7 +30,11 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Check { name: Some(name), .. } => check::look(&client, &name, json).await,
             Command::Check { name: None, .. } => check::list(&client, json).await,
             Command::Run { job } => service::run_job(&client, &job, json).await,
-            Command::Backup => backup::take(&client, json).await,
+            Command::Backup { action: None } => backup::take(&client, json).await,
+            Command::Backup { action: Some(BackupAction::Copy { name, init }) } => {
+                copies::make(&client, name.as_deref(), init, json).await
+            }
+            Command::Copies => copies::list(&client, json).await,
             Command::Backups { action: None | Some(BackupsAction::List) } => {
                 backup::list(&client, json).await
             }

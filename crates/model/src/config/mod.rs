@@ -15,9 +15,9 @@ pub use error::ConfigError;
 pub use lines::lines_of_checks;
 pub use raw::json_schema;
 pub use resolved::{
-    Backup, Canary, Capture, Check, CheckKind, Config, Count, Database, Drill, DrillBackend, Env, FileClass,
-    Free, Job, Keep, LogFile, Manager, OutboxLimits, PostgresDump, PostgresServer, Predicate, Probe,
-    Readiness, RedisServer, RequiredPath, Rotation, SecretRef, Service, SqliteLimits, StopSignal,
+    Backup, Canary, Capture, Check, CheckKind, Config, CopyTarget, Count, Database, Drill, DrillBackend, Env,
+    FileClass, Free, Job, Keep, LogFile, Manager, OutboxLimits, PostgresDump, PostgresServer, Predicate,
+    Probe, Readiness, RedisServer, RequiredPath, Rotation, SecretRef, Service, SqliteLimits, StopSignal,
     Verification,
 };
 

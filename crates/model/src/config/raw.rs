@@ -1,5 +1,6 @@
 mod capture;
 mod check;
+mod copy;
 mod drill;
 mod job;
 mod keep;
@@ -15,6 +16,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Source, nearest};
 pub use capture::PostgresDump;
 pub use check::{Check, Kind, Number};
+pub use copy::CopyTarget;
 pub use drill::Drill;
 pub use job::{Job, Retry};
 pub use keep::Keep;
@@ -111,6 +113,10 @@ pub struct Backup {
     /// Which restore points stay.
     #[schemars(with = "Option<Keep>")]
     pub keep: Option<Spanned<Keep>>,
+    /// Copies of the verified restore points in other places.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, CopyTarget>")]
+    pub copy: BTreeMap<Spanned<String>, CopyTarget>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

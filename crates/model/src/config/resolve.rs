@@ -1,6 +1,7 @@
 mod capture;
 mod check;
 mod check_keys;
+mod copy;
 mod drill;
 mod job;
 mod keep;
@@ -164,6 +165,7 @@ impl Context<'_> {
             capture: self.capture(raw)?,
             verify: self.verification(&raw.verify)?,
             keep: self.keep(raw.keep.as_ref())?,
+            copies: self.copies(raw)?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod copy;
 mod drill;
 mod job;
 mod keep;
@@ -20,6 +21,7 @@ pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
     SqliteLimits,
 };
+pub use copy::CopyTarget;
 pub use drill::{Canary, DATA, Drill, DrillBackend, PORT};
 pub use job::Job;
 pub use keep::Keep;
@@ -208,4 +210,6 @@ pub struct Backup {
     pub verify: Verification,
     pub drill: Drill,
     pub keep: Keep,
+    /// Sorted by name.
+    pub copies: Vec<CopyTarget>,
 }

@@ -1,0 +1,14 @@
+use std::io;
+
+/// Not told here: whoever waits for a volume looks again by the clock.
+pub struct Mounts;
+
+impl Mounts {
+    pub fn watch() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub async fn changed(&mut self) -> io::Result<()> {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,56 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use steady_client::Client;
+use steady_model::check::Status;
+
+use super::backup::waiting;
+use crate::live::wait_for;
+use crate::{style, table};
+
+pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+    let copies = client.snapshot().await?.backup.copies;
+    if json {
+        style::json(&copies)?;
+    } else {
+        style::say(&table::copies(&copies));
+    }
+    let well = copies.iter().all(|copy| copy.status == Status::Pass);
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One after the other; what failed is told at the end of all.
+pub async fn make(client: &Client, name: Option<&str>, init: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let names = match name {
+        Some(name) => vec![name.to_owned()],
+        None => client.snapshot().await?.backup.copies.into_iter().map(|copy| copy.name).collect(),
+    };
+    if names.is_empty() {
+        bail!("no copy is configured; add a [backup.copy.NAME] section to steady.toml");
+    }
+    let mut made = Vec::new();
+    for name in names {
+        let id = client.copy(&name, init).await?.id.context("the agent began no copy")?;
+        let sign = waiting(json, &format!("copying to {name}"));
+        let mut copy = None;
+        wait_for(client, Duration::MAX, |s| {
+            copy = s.backup.copies.iter().find(|copy| copy.name == name).cloned();
+            let begun = |c: &steady_model::copy::CopyView| c.facts.attempt.as_deref() == Some(id.as_str());
+            copy.as_ref().is_some_and(|c| begun(c) && !c.facts.running)
+        })
+        .await?;
+        sign.finish_and_clear();
+        made.extend(copy);
+    }
+    let failed = made.iter().find_map(|copy| copy.facts.error.clone());
+    if json {
+        style::json(&made)?;
+    } else {
+        style::say(&table::copies(&made));
+    }
+    match failed {
+        Some(error) => bail!("{error}"),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}

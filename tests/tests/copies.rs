@@ -1,0 +1,62 @@
+//! Copies of restore points on another volume, made by the agent.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::process::Command;
+
+use steady_e2e::Stack;
+use steady_model::check::Status;
+
+#[tokio::test]
+async fn each_verified_point_is_copied_by_itself_and_a_copy_that_is_taken_away_is_told_and_catches_up() {
+    let stack = Stack::prepare();
+    let disk = stack.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mut config = std::fs::OpenOptions::new().append(true).open(stack.path("steady.toml")).unwrap();
+    write!(config, "\n[backup.copy.usb]\nto = \"disk/steady\"\nsame_volume = true\nstale_after = \"1s\"\n")
+        .unwrap();
+    drop(config);
+    stack.up();
+    let s = stack.until("the copy is asked for", |s| s.backup.copies.len() == 1).await;
+    assert_eq!(s.backup.copies[0].status, Status::Warn);
+    assert!(
+        s.verdict.reasons.iter().any(|r| r.action.contains("steady backup copy usb --init")),
+        "{:?}",
+        s.verdict
+    );
+
+    stack.steady_json(&["backup"]);
+    let unknown = stack.steady(&["backup", "copy", "nas"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let made = stack.steady_json(&["backup", "copy", "usb", "--init"]);
+    assert_eq!((made[0]["points"].as_u64(), made[0]["status"].as_str()), (Some(1), Some("pass")), "{made}");
+    stack.converse("said later").await;
+    stack.steady_json(&["backup"]);
+    let s = stack.until("the second is copied by itself", |s| s.backup.copies[0].facts.points == 2).await;
+    assert_eq!(s.backup.copies[0].facts.newest, Some(s.backup.points[0].taken));
+
+    // Unplugged.
+    std::fs::rename(&disk, stack.path("drawer")).unwrap();
+    stack.steady_json(&["backup"]);
+    let away = |s: &steady_model::snapshot::Snapshot| {
+        let copy = &s.backup.copies[0];
+        copy.facts.absent && copy.facts.next.is_some() && copy.status == Status::Warn
+    };
+    stack.until("the copy is too old", away).await;
+    assert!(!disk.exists(), "something was created where the disk was");
+    std::fs::rename(stack.path("drawer"), &disk).unwrap();
+    let made = stack.steady_json(&["backup", "copy"]);
+    assert_eq!((made[0]["points"].as_u64(), made[0]["absent"].as_bool()), (Some(3), Some(false)), "{made}");
+    assert_eq!(stack.steady_json(&["copies"]), made);
+
+    // All of Steady's own is lost but the key.
+    let out = Command::new("restic")
+        .args(["--no-cache", "--no-lock", "--repo"])
+        .arg(disk.join("steady"))
+        .arg("--password-file")
+        .arg(stack.home().join("backups/password"))
+        .args(["check", "--read-data"])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
