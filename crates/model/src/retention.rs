@@ -35,7 +35,9 @@ pub struct Fate {
     pub reasons: Vec<Reason>,
 }
 
+// A verdict's reasons have the plain name in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = FateReason)]
 pub struct Reason {
     pub rule: Rule,
     /// For people: `daily: 2026-11-20`.

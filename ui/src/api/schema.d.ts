@@ -839,9 +839,14 @@ export interface components {
             keep: boolean;
             kind: components["schemas"]["PointKind"];
             /** @description At least one. */
-            reasons: components["schemas"]["Reason"][];
+            reasons: components["schemas"]["FateReason"][];
             taken: components["schemas"]["WallTime"];
             verified?: components["schemas"]["WallTime"] | null;
+        };
+        FateReason: {
+            rule: components["schemas"]["Rule"];
+            /** @description For people: `daily: 2026-11-20`. */
+            text: string;
         };
         FileChange: {
             /** Format: int64 */
@@ -1094,10 +1099,14 @@ export interface components {
             /** Format: int32 */
             of: number;
         };
+        /** @description Why the dot is not green: one sentence with evidence, age and the next action. */
         Reason: {
-            rule: components["schemas"]["Rule"];
-            /** @description For people: `daily: 2026-11-20`. */
-            text: string;
+            /** @description What to do, as a person would say it. */
+            action: string;
+            sentence: string;
+            since?: components["schemas"]["WallTime"] | null;
+            status: components["schemas"]["Status"];
+            subject: components["schemas"]["Subject"];
         };
         /** @description What a reload of the configuration does, or would do. */
         ReloadPlan: {
