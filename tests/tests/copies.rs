@@ -25,7 +25,8 @@ async fn each_verified_point_is_copied_by_itself_and_a_copy_that_is_taken_away_i
         s.verdict
     );
 
-    stack.steady_json(&["backup"]);
+    // The first one is taken by schedule.
+    stack.until("a backup", |s| s.backup.operation.is_none() && s.backup.points.len() == 1).await;
     let unknown = stack.steady(&["backup", "copy", "nas"]);
     assert_eq!(unknown.status.code(), Some(1));
     let made = stack.steady_json(&["backup", "copy", "usb", "--init"]);

@@ -8,7 +8,7 @@ pub struct CopyTarget {
     /// A folder of another disk, such as `/media/ada/usb/steady`; not the mount point itself.
     #[schemars(with = "String")]
     pub to: Spanned<String>,
-    /// How old the newest copied point may be while there are newer ones here. Default: 3d.
+    /// How old the newest copied point may be while there are newer ones here. Default: 72h.
     #[schemars(with = "Option<String>")]
     pub stale_after: Option<Spanned<String>>,
     /// Whether the folder may lie on the volume of the repository, as one that another program carries away.
