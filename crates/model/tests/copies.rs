@@ -71,7 +71,7 @@ fn parse(copies: &str) -> Result<config::Config, config::ConfigError> {
 
 #[test]
 fn a_copy_is_configured_by_its_folder_and_nonsense_is_refused_with_its_line() {
-    let config = parse("[backup.copy.usb]\nto = \"/media/usb/steady\"\nstale_after = \"120h\"\n").unwrap();
+    let config = parse("[backup.copy.usb]\nto = \"/media/usb/steady\"\nstale_after = \"5d\"\n").unwrap();
     let copies = config.backup.unwrap().copies;
     let usb = copies.first().unwrap();
     assert_eq!((usb.name.as_str(), usb.to.to_str()), ("usb", Some("/media/usb/steady")));

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SpanRelativeTo;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
@@ -267,7 +268,8 @@ impl Context<'_> {
     ) -> Result<Duration, ConfigError> {
         let Some(typed) = typed else { return Ok(usual) };
         let text = typed.get_ref();
-        text.parse::<jiff::SignedDuration>()
+        text.parse::<jiff::Span>()
+            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
             .ok()
             .and_then(|d| Duration::try_from(d).ok())
             .filter(|d| !d.is_zero())
