@@ -120,7 +120,7 @@ impl Stack {
         };
         let moved = match self.waits_for(service) {
             None => handle.release(),
-            Some(words) if words != told => handle.wait_for(words),
+            Some(words) if words != told => handle.still_waits_for(words),
             Some(_) => Ok(()),
         };
         if let Err(e) = moved {

@@ -160,6 +160,8 @@ pub enum Input {
     Restart,
     /// It is to run, but not before what is named here allows it.
     Wait(String),
+    /// What it waits for has changed. Unlike `Wait`, nothing to a service that was stopped meanwhile.
+    StillWaits(String),
     /// What it waits for is there. Unlike `Start`, nothing to a service that was stopped meanwhile.
     Release,
     Spawned(ProcessId),

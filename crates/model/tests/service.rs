@@ -73,26 +73,26 @@ const KILL_RESTART: &str = "restarting 1, killed: kill, wake in 5 s";
 /// Restart policy `always`. Columns as in `inputs`.
 #[rustfmt::skip]
 const TABLE: [(&str, [&str; INPUTS]); 19] = [
-    //                  Start           Stop          Restart         Wait  Release Spawned   SpawnFailed Adopted   PortTaken  Ready  Liveness Memory Exit 0 Signal 9 Unseen   Daemon  Proved   Timer
-    ("unknown",        [SPAWN,          STOPPED,      SPAWN,          WAIT, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("stopped",        [SPAWN,          STOPPED,      SPAWN,          WAIT, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("waiting",        [SPAWN,          STOPPED,      SPAWN,          WAIT, SPAWN,  STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("spawning",       [SAME,           STOPPED,      SAME,           SAME, SAME,   STARTING, SPAWN,      STARTING, "foreign", SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("starting",       [SAME,           STOP,         RESTART,        SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
-    ("starting, late", [SAME,           STOP,         RESTART,        SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    "degraded 1"]),
-    ("ready",          [SAME,           STOP,         RESTART,        SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  RETRY,   RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
-    ("degraded",       [SAME,           STOP,         RESTART,        SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
-    ("stopping",       ["restarting 1", SAME,         "restarting 1", SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   STOPPED, SAME]),
-    ("stopping, late", ["restarting 1", SAME,         "restarting 1", SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   STOPPED, KILL]),
-    ("restarting",     [SAME,           "stopping 1", SAME,           SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   SAME]),
-    ("restarting, late", [SAME,           "stopping 1", SAME,           SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   KILL_RESTART]),
-    ("retrying",       ["restarting 1", "stopping 1", "restarting 1", SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   SAME]),
-    ("retrying, late", ["restarting 1", "stopping 1", "restarting 1", SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   KILL_RETRY]),
-    ("backoff",        [SPAWN,          STOPPED,      SPAWN,          SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("backoff, due",   [SPAWN,          STOPPED,      SPAWN,          SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SPAWN]),
-    ("crash loop",     [SPAWN,          STOPPED,      SPAWN,          SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
-    ("crash loop, due", [SPAWN,          STOPPED,      SPAWN,          SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SPAWN]),
-    ("foreign",        [SPAWN,          STOPPED,      SPAWN,          SAME, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    //                  Start           Stop          Restart         Wait  Still Release Spawned   SpawnFailed Adopted   PortTaken  Ready  Liveness Memory Exit 0 Signal 9 Unseen   Daemon  Proved   Timer
+    ("unknown",        [SPAWN,          STOPPED,      SPAWN,          WAIT, SAME, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("stopped",        [SPAWN,          STOPPED,      SPAWN,          WAIT, SAME, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("waiting",        [SPAWN,          STOPPED,      SPAWN,          WAIT, WAIT, SPAWN,  STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("spawning",       [SAME,           STOPPED,      SAME,           SAME, SAME, SAME,   STARTING, SPAWN,      STARTING, "foreign", SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("starting",       [SAME,           STOP,         RESTART,        SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
+    ("starting, late", [SAME,           STOP,         RESTART,        SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    "degraded 1"]),
+    ("ready",          [SAME,           STOP,         RESTART,        SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  RETRY,   RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
+    ("degraded",       [SAME,           STOP,         RESTART,        SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      READY, SAME,    RETRY, AGAIN, CRASHED, CRASHED, DAEMON, SAME,    SAME]),
+    ("stopping",       ["restarting 1", SAME,         "restarting 1", SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   STOPPED, SAME]),
+    ("stopping, late", ["restarting 1", SAME,         "restarting 1", SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   STOPPED, KILL]),
+    ("restarting",     [SAME,           "stopping 1", SAME,           SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   SAME]),
+    ("restarting, late", [SAME,           "stopping 1", SAME,           SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   KILL_RESTART]),
+    ("retrying",       ["restarting 1", "stopping 1", "restarting 1", SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   SAME]),
+    ("retrying, late", ["restarting 1", "stopping 1", "restarting 1", SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SPAWN,   KILL_RETRY]),
+    ("backoff",        [SPAWN,          STOPPED,      SPAWN,          SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("backoff, due",   [SPAWN,          STOPPED,      SPAWN,          SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SPAWN]),
+    ("crash loop",     [SPAWN,          STOPPED,      SPAWN,          SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
+    ("crash loop, due", [SPAWN,          STOPPED,      SPAWN,          SAME, SAME, SAME,   STOP_NEW, SAME,       SAME,     SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SPAWN]),
+    ("foreign",        [SPAWN,          STOPPED,      SPAWN,          SAME, SAME, SAME,   STOP_NEW, SAME,       STARTING, SAME,      SAME,  SAME,    SAME,  SAME,  SAME,    SAME,    SAME,   SAME,    SAME]),
 ];
 
 #[test]

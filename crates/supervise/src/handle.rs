@@ -80,10 +80,15 @@ impl ServiceHandle {
         self.send(Order::anew(), None)
     }
 
-    /// Holds what is down until [`release`](Self::release); `on` is shown to people: `waiting for db`. Nothing to
-    /// a service that runs.
+    /// A start that waits for [`release`](Self::release); `on` is shown to people: `waiting for db`. Nothing to a
+    /// service that runs.
     pub fn wait_for(&self, on: impl Into<String>) -> Result<(), SuperviseError> {
-        self.feed(Input::Wait(on.into()))
+        self.send(Order::Want(Wanted::Up, Input::Wait(on.into())), None)
+    }
+
+    /// What it waits for has changed, unless somebody stopped it meanwhile.
+    pub fn still_waits_for(&self, on: impl Into<String>) -> Result<(), SuperviseError> {
+        self.feed(Input::StillWaits(on.into()))
     }
 
     /// What it waited for is there: starts it, unless somebody stopped it meanwhile.

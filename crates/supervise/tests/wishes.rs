@@ -124,11 +124,20 @@ async fn what_is_held_waits_for_its_release_unless_a_person_had_stopped_it() {
     second.stop_and_wait(SOON).await.unwrap();
     second.detach().await;
     let third = held();
+    // What was on its way when a person stopped it must not undo that.
+    third.still_waits_for("waiting for db").unwrap();
     third.release().unwrap();
     let requested = |state: &State| matches!(state, State::Stopped { reason: StopReason::Requested, .. });
     wait_for(&third, "stopped", requested).await;
-    third.start_and_wait_ready(SOON).await.unwrap();
-    third.stop_and_wait(SOON).await.unwrap();
+    // A start is their wish, also one that has to wait: the next agent knows it.
+    third.wait_for("waiting for db").unwrap();
+    wait_for(&third, "waiting for db", for_db).await;
+    third.detach().await;
+    let fourth = held();
+    wait_for(&fourth, "held", waiting).await;
+    fourth.release().unwrap();
+    ready(&fourth).await;
+    fourth.stop_and_wait(SOON).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ pub fn step(was: &Lifecycle, policy: &Policy, input: Input, now: Now, dice: f64)
         Input::Stop => life.stop(policy, now, AfterStop::Stay),
         Input::Restart => life.restart(policy, now),
         Input::Wait(on) => life.wait(on, now),
+        Input::StillWaits(on) => life.still_waits(on),
         Input::Release => life.release(now),
         Input::Spawned(process) => life.spawned(policy, process, now),
         Input::SpawnFailed(cause) => life.spawn_failed(policy, cause, now, dice),
@@ -62,12 +63,19 @@ impl Lifecycle {
     }
 
     fn wait(&mut self, on: String, now: Now) -> Vec<Effect> {
-        match &mut self.state {
-            State::Stopped { reason: StopReason::Waiting(known), .. } => *known = on,
+        match &self.state {
+            State::Stopped { reason: StopReason::Waiting(_), .. } => return self.still_waits(on),
             State::Stopped { .. } | State::Unknown => {
                 self.state = State::Stopped { since: now.wall, reason: StopReason::Waiting(on) };
             }
             _ => {}
+        }
+        vec![]
+    }
+
+    fn still_waits(&mut self, on: String) -> Vec<Effect> {
+        if let State::Stopped { reason: StopReason::Waiting(known), .. } = &mut self.state {
+            *known = on;
         }
         vec![]
     }

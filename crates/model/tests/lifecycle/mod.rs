@@ -39,7 +39,7 @@ pub fn owner() -> PortOwner {
     PortOwner { port: 8000, pid: Some(9), command: None, since: None, ours: false }
 }
 
-pub const INPUTS: usize = 18;
+pub const INPUTS: usize = 19;
 
 pub fn inputs() -> [Input; INPUTS] {
     [
@@ -47,6 +47,7 @@ pub fn inputs() -> [Input; INPUTS] {
         Input::Stop,
         Input::Restart,
         Input::Wait("waiting for db".to_owned()),
+        Input::StillWaits("waiting for db".to_owned()),
         Input::Release,
         Input::Spawned(process(2)),
         Input::SpawnFailed("no such file".to_owned()),

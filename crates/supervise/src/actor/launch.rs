@@ -9,7 +9,7 @@ use steady_model::process::{PortOwner, ProcessId};
 use steady_model::service::Input;
 use steady_model::time::WallTime;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{block_in_place, spawn_blocking};
 
 use super::hands::Hands;
 use super::memory::write;
@@ -84,45 +84,47 @@ impl Actor {
         }
         let mut sweeps = 0;
         loop {
-            let starting = self.begin();
-            // Meanwhile: whoever hears it may be slow, and the service is not to wait for that.
-            self.tell().await;
-            match starting.await {
-                Ok(Start::Runs(started)) => return self.runs(*started).await,
-                Ok(Start::Found(id)) => {
+            match self.attempt().await {
+                Start::Runs(started) => return self.runs(*started).await,
+                Start::Found(id) => {
                     self.watch(Run::new(id.clone()));
                     return Input::Adopted(id);
                 }
-                Ok(Start::Left(left, _)) if sweeps < SWEEPS => {
+                Start::Left(left, _) if sweeps < SWEEPS => {
                     sweeps += 1;
                     stray::kill(&left).await;
                 }
-                Ok(Start::Left(_, owner) | Start::Taken(owner)) => return Input::PortTaken(owner),
-                Ok(Start::Failed(why)) => return Input::SpawnFailed(why),
-                Err(_) => return Input::SpawnFailed("the agent is shutting down".to_owned()),
+                Start::Left(_, owner) | Start::Taken(owner) => return Input::PortTaken(owner),
+                Start::Failed(why) => return Input::SpawnFailed(why),
             }
         }
     }
 
-    fn begin(&self) -> JoinHandle<Start> {
+    async fn attempt(&mut self) -> Start {
         let look = Look { port: self.spec.port, mark: self.mark.clone() };
+        let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
         match self.hands.clone() {
             Hands::Own(child) => {
-                let journal = self.memory.journal.clone();
+                let journal = &self.memory.journal;
                 let (streak, looping) = (self.life.streak, self.life.looping);
                 let entry = Entry { streak, looping, ..self.memory.entry.clone() };
-                let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
-                spawn_blocking(move || {
+                // On this thread: to wake another one would take a good part of a restart's time.
+                let start = block_in_place(|| {
                     if let Some(start) = look.obstacle() {
                         return start;
                     }
                     let log = LogWatch::open(&spec.ready, &dir);
-                    start_child(&child, &journal, &entry, log)
-                })
+                    start_child(&child, journal, &entry, log)
+                });
+                self.tell().await;
+                start
             }
             Hands::Other(manager) => {
-                let (spec, dir) = (self.spec.clone(), self.attachment.dir.clone());
-                spawn_blocking(move || start_other(&manager, &look, LogWatch::open(&spec.ready, &dir)))
+                let starting =
+                    spawn_blocking(move || start_other(&manager, &look, LogWatch::open(&spec.ready, &dir)));
+                // Meanwhile: whoever hears it may be slow, and the service is not to wait for that.
+                self.tell().await;
+                starting.await.unwrap_or_else(|_| Start::Failed("the agent is shutting down".to_owned()))
             }
         }
     }
