@@ -53,6 +53,15 @@ describe('a restore', () => {
     expect(after('restore', error, error).kind).toBe('waiting');
   });
 
+  it('that was cancelled says that nothing was changed; an older cancel is not its own', () => {
+    const last = { id: 'this', kind: 'restore', ended: record.ended, result: 'cancelled' } as const;
+    const cancelled: BackupView = { ...idle, last_operation: last };
+    expect(after('restore', idle, running, cancelled)).toMatchObject({ ending: 'cancelled', why: null });
+    expect(after('restore', cancelled, cancelled).kind).toBe('waiting');
+    const other: BackupView = { ...idle, last_operation: { ...last, kind: 'backup' } };
+    expect(after('restore', idle, other).kind).toBe('waiting');
+  });
+
   it("does not take another operation's progress for its own", () => {
     expect(after('restore', idle, all.backingUp.backup).kind).toBe('waiting');
   });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_backup::{BackupError, Backups, Code};
+use steady_backup::{BackupError, Backups, Cancel, Code};
 use steady_model::backup::OperationKind;
 use steady_model::config::CopyTarget;
 use steady_model::copy::CopyFacts;
@@ -24,9 +24,19 @@ const RETRIES: [Duration; 4] = [
     Duration::from_hours(1),
 ];
 
-struct Ask {
-    init: bool,
-    reply: oneshot::Sender<String>,
+/// What was cancelled goes on by itself after this.
+const LATER: Duration = Duration::from_hours(1);
+
+enum Ask {
+    Begin {
+        init: bool,
+        reply: oneshot::Sender<String>,
+    },
+    /// Answers whether the attempt of this id was there to be ended.
+    Cancel {
+        attempt: String,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// Begins copies. Cheap to clone.
@@ -41,8 +51,21 @@ impl CopiesHandle {
         let place = self.places.get(name);
         let place = place.ok_or_else(|| OperationError::UnknownCopy { name: name.to_owned() })?;
         let (reply, answer) = oneshot::channel();
-        place.send(Ask { init, reply }).await.map_err(|_| OperationError::Gone)?;
+        place.send(Ask::Begin { init, reply }).await.map_err(|_| OperationError::Gone)?;
         answer.await.map_err(|_| OperationError::Gone)
+    }
+
+    /// Ends the attempt of this id early; `false` when none of the places makes it.
+    pub async fn cancel(&self, attempt: &str) -> Result<bool, OperationError> {
+        for place in self.places.values() {
+            let (reply, answer) = oneshot::channel();
+            let ask = Ask::Cancel { attempt: attempt.to_owned(), reply };
+            place.send(ask).await.map_err(|_| OperationError::Gone)?;
+            if answer.await.map_err(|_| OperationError::Gone)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -58,7 +81,13 @@ pub fn start(
         let (asks, inbox) = mpsc::channel(4);
         places.insert(target.name.clone(), asks);
         let place = Place { target: target.clone(), backups: backups.clone(), events: events.clone() };
-        let owner = Owner { place, facts: CopyFacts::default(), running: None, failures: 0 };
+        let owner = Owner {
+            place,
+            facts: CopyFacts::default(),
+            running: None,
+            cancel: Cancel::default(),
+            failures: 0,
+        };
         tokio::spawn(owner.run(inbox, doing.clone()));
     }
     CopiesHandle { places: Arc::new(places) }
@@ -111,6 +140,8 @@ struct Owner {
     place: Place,
     facts: CopyFacts,
     running: Option<JoinHandle<Result<(), BackupError>>>,
+    /// Of the attempt that runs.
+    cancel: Cancel,
     /// In a row.
     failures: usize,
 }
@@ -128,14 +159,13 @@ impl Owner {
         loop {
             tokio::select! {
                 ask = inbox.recv() => match ask {
-                    Some(Ask { init, reply }) => {
-                        let _ = reply.send(self.begin(init).await);
-                    }
+                    Some(Ask::Begin { init, reply }) => drop(reply.send(self.begin(init).await)),
+                    Some(Ask::Cancel { attempt, reply }) => drop(reply.send(self.cancel(&attempt))),
                     None => return,
                 },
                 result = finished(&mut self.running) => {
                     self.ended(result).await;
-                    if self.failures == 0 {
+                    if self.failures == 0 && !self.facts.cancelled {
                         self.begin_if_behind(&doing).await;
                     }
                 }
@@ -182,13 +212,24 @@ impl Owner {
         self.facts.running = true;
         self.facts.next = None;
         self.place.tell(&self.facts).await;
-        self.running = Some(tokio::spawn(self.place.clone().copy(init, self.facts.clone())));
+        self.facts.cancelled = false;
+        self.cancel = Cancel::default();
+        let (cancel, copying) = (self.cancel.clone(), self.place.clone().copy(init, self.facts.clone()));
+        self.running = Some(tokio::spawn(async move { cancel.over(copying).await }));
         attempt
+    }
+
+    fn cancel(&self, attempt: &str) -> bool {
+        let runs = self.running.is_some() && self.facts.attempt.as_deref() == Some(attempt);
+        runs && self.cancel.ask()
     }
 
     async fn ended(&mut self, result: Result<(), BackupError>) {
         self.running = None;
         self.facts.running = false;
+        if matches!(result, Err(BackupError::Cancelled)) {
+            return self.cancelled().await;
+        }
         self.facts.absent = matches!(&result, Err(BackupError::Engine { code: Code::Away, .. }));
         self.facts.error = result.as_ref().err().map(ToString::to_string);
         self.place.recall(&mut self.facts);
@@ -198,6 +239,14 @@ impl Owner {
         if let Some(error) = &self.facts.error {
             tracing::warn!(copy = self.place.target.name, "restore points were not copied: {error}");
         }
+        self.place.tell(&self.facts).await;
+    }
+
+    /// What arrived counts; the rest comes with the next backup, or later by itself.
+    async fn cancelled(&mut self) {
+        self.facts.cancelled = true;
+        self.place.recall(&mut self.facts);
+        self.facts.next = self.facts.ready.then(|| steady_clock::now().wall.after(LATER));
         self.place.tell(&self.facts).await;
     }
 

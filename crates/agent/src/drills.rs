@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use steady_backup::{Backups, Progress};
+use steady_backup::{BackupError, Backups, Cancel, Progress};
 use steady_model::backup::RestorePoint;
 use steady_model::config::{self, Service};
 use steady_model::drill::{DrillOutcome, DrillRecord, DrillWork};
@@ -92,16 +92,23 @@ impl Drills {
     }
 
     /// Rehearses the restore of the newest verified point, and keeps the record of it. What the drill finds is no
-    /// error of this.
-    pub async fn run(&self, on_progress: impl Fn(Progress) + Send + Sync) -> Result<(), OperationError> {
+    /// error of this. One that is cancelled leaves no record: it says nothing of the point.
+    pub async fn run(
+        &self,
+        cancel: &Cancel,
+        on_progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<(), OperationError> {
         let _scratch = self.0.scratch.lock().await;
         let points = self.0.backups.catalogue()?;
         let point = points.into_iter().find(|p| p.verified.is_some());
         let point = point.ok_or(OperationError::NothingToDrill)?;
         let began = steady_clock::now();
         let mut course = Course::new(&on_progress);
-        let rehearsed = self.rehearse(&point, &mut course).await;
+        let rehearsed = self.rehearse(&point, cancel, &mut course).await;
         let stopped = self.stop(&mut course).await;
+        if let (true, Ok(())) = (cancel.is_asked(), &stopped) {
+            return Err(BackupError::Cancelled.into());
+        }
         if self.running().closed {
             // Cut off by us, it says nothing of the point.
             return Ok(());
@@ -125,7 +132,12 @@ impl Drills {
         Ok(self.0.backups.keep_drill(&record)?)
     }
 
-    async fn rehearse(&self, point: &RestorePoint, course: &mut Course<'_>) -> Result<(), Failure> {
+    async fn rehearse(
+        &self,
+        point: &RestorePoint,
+        cancel: &Cancel,
+        course: &mut Course<'_>,
+    ) -> Result<(), Failure> {
         let Inner { backups, spec, source, deps, .. } = &*self.0;
         course.begin(DrillWork::Restored);
         self.clear_left_over().await.map_err(|why| course.failed(why))?;
@@ -150,16 +162,19 @@ impl Drills {
         backend::refuse_live(&service, source).await.map_err(|why| course.failed(why))?;
         let limit = service.ready_timeout + backend::MARGIN;
         let handle = self.start(service).map_err(|why| course.failed(why))?;
-        backend::ready(&handle, limit, &deps.home).await.map_err(|why| course.failed(why))?;
+        let ready = unless(cancel, backend::ready(&handle, limit, &deps.home)).await;
+        ready.and_then(|ready| ready).map_err(|why| course.failed(why))?;
         course.done(format!("ready on port {port}"));
 
         course.begin(DrillWork::Healthy);
         let url = spec.url(&spec.health, port);
-        course.answered(backend::ask("health", url, BTreeMap::new()).await)?;
+        let seen = unless(cancel, backend::ask("health", url, BTreeMap::new())).await;
+        course.answered(seen.map_err(|why| course.failed(why))?)?;
         if let Some(canary) = &spec.canary {
             course.begin(DrillWork::Canary);
             let url = spec.url(&canary.path, port);
-            course.answered(backend::ask("canary", url, canary.body.clone()).await)?;
+            let seen = unless(cancel, backend::ask("canary", url, canary.body.clone())).await;
+            course.answered(seen.map_err(|why| course.failed(why))?)?;
         }
         Ok(())
     }
@@ -203,5 +218,13 @@ impl Drills {
         handle.detach().await;
         self.running().backend = None;
         Ok(())
+    }
+}
+
+/// Waits for the backend no longer than until the drill is cancelled.
+async fn unless<T>(cancel: &Cancel, answer: impl Future<Output = T>) -> Result<T, String> {
+    tokio::select! {
+        answer = answer => Ok(answer),
+        () = cancel.asked() => Err(BackupError::Cancelled.to_string()),
     }
 }

@@ -134,6 +134,7 @@ fn apply_backup(world: &mut World, event: BackupEvent) {
             world.judge_space(steady_clock::now());
         }
         BackupEvent::Operation(operation) => facts.operation = operation,
+        BackupEvent::Ended(ended) => facts.last_operation = Some(ended),
         BackupEvent::LastRestore(record) => facts.last_restore = record,
         BackupEvent::LastError(error) => facts.last_error = error,
         BackupEvent::Next(next) => facts.next = next,

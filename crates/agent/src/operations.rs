@@ -1,25 +1,30 @@
 //! The owner of backups and restores: one long operation at a time, begun by command or by schedule.
 
+mod cancelling;
+mod error;
 mod idle;
 mod looking;
 mod removal;
+mod running;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_backup::{BackupError, Backups, Progress, Services, Thoroughness};
+use steady_backup::{Backups, Cancel, Progress, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
-use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
+use steady_model::backup::{
+    EndedOperation, Operation, OperationKind, OperationOutcome, PointKind, RestorePlan, RestorePoint,
+    RestoreRecord,
+};
 use steady_model::config::Backup as BackupSpec;
 use steady_model::copy::CopyFacts;
 use steady_model::drill::{self, DrillRecord};
 use steady_model::milestone::Milestone;
 use steady_model::retention::PruneRecord;
-use steady_model::time::{Now, WallTime};
-use steady_sync::{JobHandle, RunRefused};
+use steady_model::time::WallTime;
+use steady_sync::JobHandle;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::backup_moment::Moment;
@@ -27,7 +32,9 @@ use crate::copies::{self, CopiesHandle};
 use crate::drills::Drills;
 use crate::milestones;
 use crate::registry::Registry;
+pub use error::OperationError;
 pub(crate) use idle::Idle;
+use running::{Reporter, Running, finished};
 use work::Work;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
@@ -40,6 +47,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 pub enum BackupEvent {
     Catalogue(Vec<RestorePoint>),
     Operation(Option<Operation>),
+    /// Told before there is none any more.
+    Ended(EndedOperation),
     LastRestore(Option<RestoreRecord>),
     LastError(Option<String>),
     Next(Option<WallTime>),
@@ -50,33 +59,9 @@ pub enum BackupEvent {
     Copy(String, CopyFacts),
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum OperationError {
-    #[error("Steady is {} already; wait until it is done", doing.gerund())]
-    Busy { doing: OperationKind },
-    #[error("backup is not configured; add a [backup] section with the data directory to steady.toml")]
-    NotConfigured,
-    #[error("there is no verified restore point to rehearse; `steady backup` takes one")]
-    NothingToDrill,
-    #[error("there is no restore to undo")]
-    NothingToUndo,
-    #[error("there is no restore point {id}; `steady backups` shows them")]
-    UnknownPoint { id: String },
-    #[error("there is no copy {name}; `steady copies` shows those that are configured")]
-    UnknownCopy { name: String },
-    #[error("the data is in use by a job: {0}; wait until it has ended")]
-    JobRuns(#[from] RunRefused),
-    #[error("nothing was changed: {why}")]
-    Refused { why: String },
-    #[error("the agent is ending")]
-    Gone,
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-}
-
-struct Command {
-    work: Work,
-    reply: oneshot::Sender<Result<String, OperationError>>,
+enum Command {
+    Begin { work: Work, reply: oneshot::Sender<Result<String, OperationError>> },
+    Cancel { id: String, reply: oneshot::Sender<Result<(), OperationError>> },
 }
 
 /// Begins operations and answers plans. Cheap to clone.
@@ -139,7 +124,7 @@ impl OperationsHandle {
 
     async fn begin(&self, work: Work) -> Result<String, OperationError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command { work, reply }).await.map_err(|_| OperationError::Gone)?;
+        self.commands.send(Command::Begin { work, reply }).await.map_err(|_| OperationError::Gone)?;
         answer.await.map_err(|_| OperationError::Gone)?
     }
 }
@@ -175,9 +160,11 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             wiring,
             doing: doing_tx,
             running: None,
-            began: steady_clock::now(),
+            last: None,
             due: None,
             drill_due: None,
+            not_before: None,
+            no_drill_before: None,
             tidy: None,
         }
         .run(inbox),
@@ -188,11 +175,13 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
 struct Owner {
     wiring: Wiring,
     doing: watch::Sender<Option<OperationKind>>,
-    running: Option<JoinHandle<Result<(), OperationError>>>,
-    /// When the last operation began.
-    began: Now,
+    running: Option<Running>,
+    last: Option<EndedOperation>,
     due: Option<WallTime>,
     drill_due: Option<WallTime>,
+    /// Who cancelled a backup or a drill does not want the schedule to begin it again at once.
+    not_before: Option<WallTime>,
+    no_drill_before: Option<WallTime>,
     /// When old points are to be removed.
     tidy: Option<WallTime>,
 }
@@ -207,12 +196,11 @@ impl Owner {
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
-                    Some(Command { work, reply }) => {
-                        let _ = reply.send(self.begin(work));
-                    }
+                    Some(Command::Begin { work, reply }) => drop(reply.send(self.begin(work))),
+                    Some(Command::Cancel { id, reply }) => drop(reply.send(self.cancel(id).await)),
                     None => return,
                 },
-                ended = finished(&mut self.running) => self.ended(ended).await,
+                outcome = finished(&mut self.running) => self.ended(outcome).await,
                 () = until(self.due), if self.running.is_none() => {
                     let overdue = self.due.is_some_and(|due| due <= steady_clock::now().wall);
                     if overdue && let Err(e) = self.begin(Work::BackUp(PointKind::Scheduled)) {
@@ -246,53 +234,67 @@ impl Owner {
         }
         work.is_possible(&backups)?;
         let kind = work.kind();
+        let began = steady_clock::now();
         let operation = Operation {
             id: Ulid::generate().to_string(),
             kind,
-            started: steady_clock::now().wall,
+            started: began.wall,
             phase: "beginning".to_owned(),
             done_bytes: 0,
             total_bytes: 0,
+            can_cancel: true,
         };
         let id = operation.id.clone();
-        self.began = steady_clock::now();
         self.doing.send_replace(Some(kind));
-        let reporter = Reporter { operation, events: self.wiring.events.clone() };
+        let cancel = Cancel::default();
+        let events = self.wiring.events.clone();
+        let reporter = Reporter { operation: operation.clone(), cancel: cancel.clone(), events };
         reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
         let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
-        let reach = work::Reach { backups, drills, services, jobs };
+        let reach = work::Reach { backups, drills, services, jobs, cancel: cancel.clone() };
         let moment = Moment::of(self.wiring.spec.as_ref());
-        self.running = Some(tokio::spawn(work::perform(work, reach, moment, reporter)));
+        let task = tokio::spawn(work::perform(work, reach, moment, reporter));
+        self.running = Some(Running { operation, cancel, began, task });
         Ok(id)
     }
 
-    async fn ended(&mut self, result: Result<(), String>) {
-        self.running = None;
-        let kind = self.doing.send_replace(None);
-        let failed = result.is_err();
-        if let Err(why) = &result {
-            tracing::error!("{} failed: {why}", kind.map_or("the operation", OperationKind::gerund));
+    async fn ended(&mut self, outcome: OperationOutcome) {
+        let Some(running) = self.running.take() else { return };
+        self.doing.send_replace(None);
+        let (kind, now) = (running.operation.kind, steady_clock::now());
+        let error = match &outcome {
+            OperationOutcome::Failed { why } => Some(why.clone()),
+            OperationOutcome::Done | OperationOutcome::Cancelled => None,
+        };
+        if let Some(why) = &error {
+            tracing::error!("{} failed: {why}", kind.gerund());
         }
-        if let Some(kind) = kind {
-            let now = steady_clock::now();
-            let took = now.awake.since(self.began.awake);
+        let cancelled = outcome == OperationOutcome::Cancelled;
+        let last = running.ended(outcome, now.wall);
+        self.last = Some(last.clone());
+        if !cancelled {
             let found = self.last_drill().filter(|_| kind == OperationKind::Drill).and_then(|d| d.failure());
-            let error = result.as_ref().err().or(found.as_ref()).map(String::as_str);
-            milestones::tell(&Milestone::of_operation(kind, took, now.wall, error));
+            let told = error.as_ref().or(found.as_ref()).map(String::as_str);
+            let took = now.awake.since(running.began.awake);
+            milestones::tell(&Milestone::of_operation(kind, took, now.wall, told));
         }
-        // A removal tells of itself in its record.
-        if kind != Some(OperationKind::Prune) {
-            self.tell(BackupEvent::LastError(result.err())).await;
+        // A removal tells of itself in its record, and what was cancelled neither failed nor succeeded.
+        if kind != OperationKind::Prune && !cancelled {
+            self.tell(BackupEvent::LastError(error.clone())).await;
         }
         self.publish_catalogue().await;
         self.publish_last_restore().await;
         self.publish_last_drill().await;
         self.publish_last_prune().await;
+        self.tell(BackupEvent::Ended(last)).await;
         self.tell(BackupEvent::Operation(None)).await;
-        if kind == Some(OperationKind::Backup) && !failed {
+        if kind == OperationKind::Backup && !cancelled && error.is_none() {
             self.plan_removal();
         }
-        self.plan_next((failed && kind == Some(OperationKind::Backup)).then_some(RETRY)).await;
+        if cancelled {
+            self.postpone(kind, now.wall);
+        }
+        self.plan_next((error.is_some() && kind == OperationKind::Backup).then_some(RETRY)).await;
     }
 
     /// Due `every` after the newest point of ours; at once when there is none.
@@ -304,10 +306,12 @@ impl Owner {
             (None, Some(newest)) => newest.after(every),
             (None, None) => now,
         });
+        self.due = self.due.map(|due| self.not_before.map_or(due, |not_before| due.max(not_before)));
         self.tell(BackupEvent::Next(self.due)).await;
         let drill_every = self.wiring.backups.as_ref().and_then(|(_, drills)| drills.every());
         let verified = self.points().iter().any(|p| p.verified.is_some());
-        self.drill_due = drill::due(self.last_drill().as_ref(), drill_every, verified, now);
+        self.drill_due = drill::due(self.last_drill().as_ref(), drill_every, verified, now)
+            .map(|due| self.no_drill_before.map_or(due, |not_before| due.max(not_before)));
         self.tell(BackupEvent::NextDrill(self.drill_due)).await;
     }
 
@@ -351,35 +355,6 @@ impl Owner {
     async fn tell(&self, event: BackupEvent) {
         // The World outlives its owners; when it is gone the agent is ending.
         let _ = self.wiring.events.send(event).await;
-    }
-}
-
-struct Reporter {
-    operation: Operation,
-    events: mpsc::Sender<BackupEvent>,
-}
-
-impl Reporter {
-    /// Progress is a courtesy: when the World is behind, a step of it is skipped.
-    fn tell(&self, p: &Progress) {
-        let operation = Operation {
-            phase: p.phase.clone(),
-            done_bytes: p.done_bytes,
-            total_bytes: p.total_bytes,
-            ..self.operation.clone()
-        };
-        let _ = self.events.try_send(BackupEvent::Operation(Some(operation)));
-    }
-}
-
-/// Waits for the running operation; for ever when there is none.
-async fn finished(running: &mut Option<JoinHandle<Result<(), OperationError>>>) -> Result<(), String> {
-    match running {
-        Some(task) => match task.await {
-            Ok(result) => result.map_err(|e| e.to_string()),
-            Err(e) => Err(format!("it broke off: {e}")),
-        },
-        None => std::future::pending().await,
     }
 }
 

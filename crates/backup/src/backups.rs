@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::capture::Exclude;
 use crate::catalogue::Catalogue;
-use crate::child::EngineCommand;
+use crate::child::{EngineCommand, Engines};
 use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::login::Logins;
@@ -31,15 +31,16 @@ pub use verification::Thoroughness;
 
 /// The backups of one data directory. Cheap to clone; one operation runs at a time.
 ///
-/// Dropping the future of an operation cancels it: the engine is killed. A restore's future that was dropped
-/// is like a crash, and [`Backups::recover`] ends it.
+/// An operation is cancelled by [`Cancel`](crate::Cancel): its engine is ended with all that it started, and what
+/// it leaves is cleaned up. Dropping the future of an operation ends the engine too, and nothing else: a restore's
+/// future that was dropped is like a crash, and [`Backups::recover`] ends it.
 #[derive(Clone)]
 pub struct Backups {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    engine: EngineCommand,
+    engine: Engines,
     source: PathBuf,
     config: config::Backup,
     repository: PathBuf,
@@ -71,7 +72,7 @@ impl Backups {
             return Err(BackupError::Source { path: source, why });
         }
         let inner = Inner {
-            engine,
+            engine: Engines::new(engine),
             source,
             config: config.clone(),
             repository,
@@ -279,6 +280,9 @@ impl Inner {
             Some(hush) => hush.end().await,
             None => Ok(None),
         };
+        if let (Err(_), Err(why)) = (&done, &restarted) {
+            tracing::error!("the services that were stopped for a backup did not come back: {why}");
+        }
         let done = done?;
         let Done::Taken(mut taken) = done else { return Err(unexpected("a backup")) };
         if let Ok(Some(still)) = &restarted {

@@ -1,13 +1,18 @@
-//! Runs the engine as a child process: ended when the future that waits for it is dropped.
+//! Runs the engine as a child process: ended with all that it started when it is cancelled, or when the future that
+//! waits for it is dropped.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
+use command_fds::CommandFdExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
+use crate::cancel::Cancel;
 use crate::error::BackupError;
+use crate::group::{Group, Leaving, sign_of_life};
 use crate::protocol::{Command, Done, Event, Progress, Request};
 use crate::quiet::Hush;
 
@@ -21,11 +26,27 @@ pub struct EngineCommand {
 /// The last words of an engine that died; a panic's message is at the end.
 const LAST_WORDS: usize = 2000;
 
-impl EngineCommand {
+/// Starts engines, each when those before it are gone.
+pub(crate) struct Engines {
+    command: EngineCommand,
+    leaving: Leaving,
+}
+
+type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+fn pipe(doing: &'static str) -> impl Fn(std::io::Error) -> BackupError {
+    move |source| BackupError::EnginePipe { doing, source }
+}
+
+impl Engines {
+    pub(crate) fn new(command: EngineCommand) -> Self {
+        Self { command, leaving: Leaving::default() }
+    }
+
     pub(crate) async fn run(
         &self,
         request: &Request,
-        on_progress: &(dyn Fn(Progress) + Send + Sync),
+        on_progress: OnProgress<'_>,
     ) -> Result<Done, BackupError> {
         self.run_hushing(request, on_progress, None).await
     }
@@ -34,75 +55,105 @@ impl EngineCommand {
     pub(crate) async fn run_hushing(
         &self,
         request: &Request,
-        on_progress: &(dyn Fn(Progress) + Send + Sync),
+        on_progress: OnProgress<'_>,
         hush: Option<&Hush>,
     ) -> Result<Done, BackupError> {
-        let pipe = |doing| move |source| BackupError::EnginePipe { doing, source };
-        let mut child = self.start(&request.command)?;
-        let mut line = serde_json::to_vec(request).map_err(|e| pipe("cannot be asked")(e.into()))?;
-        line.push(b'\n');
-        let mut stdin = child.stdin.take();
-        let stdout = child.stdout.take();
-        let words = tokio::spawn(last_words(child.stderr.take()));
-        if let Some(stdin) = &mut stdin {
-            // An engine that died at once says so by its exit.
-            let _ = stdin.write_all(&line).await;
+        let cancel = Cancel::current();
+        self.leaving.none().await;
+        if cancel.is_asked() {
+            return Err(BackupError::Cancelled);
         }
-        // Its end tells an engine that it has nobody to ask.
-        let mut stdin = stdin.filter(|_| hush.is_some());
-        let mut answer = None;
-        if let Some(stdout) = stdout {
-            let mut lines = BufReader::new(stdout).lines();
-            while let Some(line) = lines.next_line().await.map_err(pipe("cannot be heard"))? {
-                match serde_json::from_str(&line) {
-                    Ok(Event::Progress(progress)) => on_progress(progress),
-                    Ok(Event::Hush { restless }) => {
-                        if let (Some(hush), Some(stdin)) = (hush, &mut stdin) {
-                            let quiet = hush.stop(&restless).await;
-                            let mut line =
-                                serde_json::to_vec(&quiet).map_err(|e| pipe("cannot be asked")(e.into()))?;
-                            line.push(b'\n');
-                            let _ = stdin.write_all(&line).await;
-                        }
-                    }
-                    Ok(Event::Resume) => {
-                        if let Some(hush) = hush {
-                            hush.start().await;
-                        }
-                    }
-                    Ok(Event::Done(done)) => answer = Some(Ok(done)),
-                    Ok(Event::Failed { code, message }) => {
-                        answer = Some(Err(BackupError::Engine { code, message }));
-                    }
-                    Err(e) => return Err(pipe("gave an answer that cannot be understood")(e.into())),
-                }
+        let mut group = self.start(&request.command)?;
+        let (stdin, stdout, words) = match group.child() {
+            Some(child) => (child.stdin.take(), child.stdout.take(), child.stderr.take()),
+            None => (None, None, None),
+        };
+        let words = tokio::spawn(last_words(words));
+        let conversation = converse(request, stdin, stdout, on_progress, hush);
+        let answer = tokio::select! {
+            answer = conversation => answer,
+            () = cancel.asked() => {
+                group.end().await.map_err(pipe("cannot be waited for"))?;
+                return Err(BackupError::Cancelled);
             }
-        }
-        let status = child.wait().await.map_err(pipe("cannot be waited for"))?;
-        match answer {
-            // A process that died after its answer may not have done all of it.
-            Some(answer) if status.code().is_some() => answer,
-            _ => Err(died(status, words.await.unwrap_or_default())),
-        }
+        };
+        let Some(answer) = answer? else {
+            // What it had started may outlive it.
+            let status = group.end().await.map_err(pipe("cannot be waited for"))?;
+            return Err(died(status, words.await.unwrap_or_default()));
+        };
+        let status = group.exited().await.map_err(pipe("cannot be waited for"))?;
+        // A process that died after its answer may not have done all of it.
+        if status.code().is_some() { answer } else { Err(died(status, words.await.unwrap_or_default())) }
     }
 
-    fn start(&self, command: &Command) -> Result<Child, BackupError> {
-        let mut engine = tokio::process::Command::new(&self.program);
+    fn start(&self, command: &Command) -> Result<Group, BackupError> {
+        let program = &self.command.program;
+        let failed = |source| BackupError::EngineStart { program: program.clone(), source };
+        let (life, sign) = sign_of_life().map_err(failed)?;
+        let mut engine = std::process::Command::new(program);
         if matches!(command, Command::Prune { .. }) {
             // Each of the library's threads that writes anew holds a file of the repository in memory: 206 MB at
             // most with two of them, 145 MB with one, which takes as long.
             engine.env("RAYON_NUM_THREADS", "1");
         }
         engine
-            .args(&self.args)
+            .args(&self.command.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| BackupError::EngineStart { program: self.program.clone(), source })
+            .preserved_fds(vec![sign]);
+        let mut engine = tokio::process::Command::from(engine);
+        let child = engine.kill_on_drop(true).spawn().map_err(failed)?;
+        Ok(Group::new(child, life, &self.leaving))
     }
+}
+
+/// Asks the engine and hears it out; `None` when it ended without an answer.
+async fn converse(
+    request: &Request,
+    mut stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    on_progress: OnProgress<'_>,
+    hush: Option<&Hush>,
+) -> Result<Option<Result<Done, BackupError>>, BackupError> {
+    let mut line = serde_json::to_vec(request).map_err(|e| pipe("cannot be asked")(e.into()))?;
+    line.push(b'\n');
+    if let Some(stdin) = &mut stdin {
+        // An engine that died at once says so by its exit.
+        let _ = stdin.write_all(&line).await;
+    }
+    // Its end tells an engine that it has nobody to ask.
+    let mut stdin = stdin.filter(|_| hush.is_some());
+    let mut answer = None;
+    let Some(stdout) = stdout else { return Ok(None) };
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await.map_err(pipe("cannot be heard"))? {
+        match serde_json::from_str(&line) {
+            Ok(Event::Progress(progress)) => on_progress(progress),
+            Ok(Event::Hush { restless }) => {
+                if let (Some(hush), Some(stdin)) = (hush, &mut stdin) {
+                    let quiet = hush.stop(&restless).await;
+                    let mut line =
+                        serde_json::to_vec(&quiet).map_err(|e| pipe("cannot be asked")(e.into()))?;
+                    line.push(b'\n');
+                    let _ = stdin.write_all(&line).await;
+                }
+            }
+            Ok(Event::Resume) => {
+                if let Some(hush) = hush {
+                    hush.start().await;
+                }
+            }
+            Ok(Event::Done(done)) => answer = Some(Ok(done)),
+            Ok(Event::Failed { code, message }) => {
+                answer = Some(Err(BackupError::Engine { code, message }));
+            }
+            Err(e) => return Err(pipe("gave an answer that cannot be understood")(e.into())),
+        }
+    }
+    Ok(answer)
 }
 
 fn died(status: ExitStatus, said: String) -> BackupError {

@@ -102,6 +102,8 @@ pub enum BackupError {
     NotUndone { why: String },
     #[error("there is nothing to undo: {why}")]
     NothingToUndo { why: &'static str },
+    #[error("it was cancelled")]
+    Cancelled,
     /// A test's fail point, or the end of the process: nothing may be cleaned up after it.
     #[error("interrupted at {step:?}")]
     Interrupted { step: RestoreStep },

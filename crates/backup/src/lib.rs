@@ -11,6 +11,7 @@
 mod attributes;
 mod backups;
 mod browse;
+mod cancel;
 mod capture;
 mod catalogue;
 mod child;
@@ -23,6 +24,7 @@ mod dump;
 mod engine;
 mod error;
 mod events;
+mod group;
 mod inspect;
 mod login;
 mod manifest;
@@ -38,6 +40,7 @@ mod verify;
 mod workers;
 
 pub use backups::{Backups, Circumstances, CopiedPoint, CopyRecord, Thoroughness, Written};
+pub use cancel::Cancel;
 pub use child::EngineCommand;
 pub use dump::DumpRequest;
 pub use engine::engine_main;

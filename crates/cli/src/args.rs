@@ -10,7 +10,8 @@ use steady_model::verification::Slice;
     name = "steady",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done · 1 it failed · 2 wrong usage or configuration · 3 the agent does not answer"
+    after_help = "Exit codes: 0 done · 1 it failed · 2 wrong usage or configuration · 3 the agent does not answer · \
+                  130 left with Ctrl-C"
 )]
 pub struct Args {
     /// Where this agent keeps its state [default: `$STEADY_HOME`, else the per-user state folder]
@@ -65,9 +66,16 @@ pub enum Command {
     /// Run a job now and wait for its outcome
     Run { job: String },
     /// Take a restore point and wait until it is verified
+    #[command(args_conflicts_with_subcommands = true)]
     Backup {
         #[command(subcommand)]
         action: Option<BackupAction>,
+        /// Do not wait for its end
+        #[arg(long)]
+        detach: bool,
+        /// Wait for its end, which is the default
+        #[arg(long, conflicts_with = "detach")]
+        wait: bool,
     },
     /// The copies of restore points on other disks
     Copies,
@@ -219,6 +227,11 @@ pub enum CrashesAction {
 
 #[derive(Debug, Subcommand)]
 pub enum BackupAction {
+    /// End early what runs: a backup, a verification, a drill, a copy, or a restore that has not stopped services yet
+    Cancel {
+        /// The id of the operation [default: the one that runs]
+        id: Option<String>,
+    },
     /// Copy the verified restore points that are not copied yet, and prove that they arrived
     Copy {
         /// The name in `[backup.copy.NAME]` [default: all]

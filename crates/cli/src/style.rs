@@ -18,6 +18,11 @@ pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Beside the answer, which scripts read.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 pub fn complain(text: &str) {
     eprintln!("{} {text}", style("steady:").for_stderr().red().bold());
 }

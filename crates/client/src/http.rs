@@ -186,6 +186,11 @@ impl Client {
         self.post(&["backups", "prune"]).await
     }
 
+    /// Ends an operation, or an attempt to copy, early.
+    pub async fn cancel(&self, operation: &str) -> Result<Accepted, ClientError> {
+        self.typed(Method::DELETE, url(&["operations", operation]), None).await
+    }
+
     /// Copies the restore points to the place of this name.
     pub async fn copy(&self, name: &str, init: bool) -> Result<Accepted, ClientError> {
         self.tell(&["copies", name], &CopyRequest { init }).await

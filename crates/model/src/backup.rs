@@ -146,6 +146,31 @@ pub struct Operation {
     pub done_bytes: u64,
     /// 0 while it is not known.
     pub total_bytes: u64,
+    /// Whether it can be ended early: neither past its point of no return nor ending already.
+    #[serde(default)]
+    pub can_cancel: bool,
+}
+
+/// An operation that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EndedOperation {
+    pub id: String,
+    pub kind: OperationKind,
+    pub ended: WallTime,
+    #[serde(flatten)]
+    pub outcome: OperationOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum OperationOutcome {
+    /// All of it was done. What it found, such as a drill that failed, is told by its own record.
+    Done,
+    Failed {
+        why: String,
+    },
+    /// Somebody ended it early.
+    Cancelled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -33,6 +33,9 @@ pub struct CopyFacts {
     /// The attempt that was begun last; `running` says whether it goes on.
     pub attempt: Option<String>,
     pub running: bool,
+    /// Somebody ended the last attempt early.
+    #[serde(default)]
+    pub cancelled: bool,
     /// Its place was not there when it was looked for last.
     pub absent: bool,
     /// Why the last attempt did not succeed.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backup::{Operation, RestorePoint, RestoreRecord};
+use crate::backup::{EndedOperation, Operation, RestorePoint, RestoreRecord};
 use crate::check::{Measure, Sample, Severity, Status};
 use crate::copy::CopyView;
 use crate::crash::CrashSummary;
@@ -156,6 +156,9 @@ pub struct BackupView {
     /// Newest first.
     pub points: Vec<RestorePoint>,
     pub operation: Option<Operation>,
+    /// How the last operation ended, for whoever waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_operation: Option<EndedOperation>,
     pub last_restore: Option<RestoreRecord>,
     /// Why the last backup or restore did not do what it was asked; cleared by the next success.
     pub last_error: Option<String>,

@@ -93,6 +93,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
             phrase: "never backed up".into(),
             points: vec![],
             operation: None,
+            last_operation: None,
             last_restore: None,
             last_error: None,
             next: None,

@@ -106,6 +106,7 @@ fn snapshot() -> Snapshot {
             phrase: "backed up 06:10".into(),
             points: vec![point()],
             operation: None,
+            last_operation: None,
             last_restore: None,
             last_error: None,
             next: None,
@@ -123,6 +124,7 @@ fn operation(kind: OperationKind, total_bytes: u64) -> Operation {
         phase: "copying notes.db".into(),
         done_bytes: 40,
         total_bytes,
+        can_cancel: true,
     }
 }
 

@@ -31,6 +31,11 @@ export class Agent {
     return this.#post(`backups/${encodeURIComponent(point)}/restore`);
   }
 
+  /** Ends an operation, or an attempt to copy, early. */
+  cancel(operation: string): Promise<Accepted> {
+    return this.transport.request('DELETE', `/api/v1/operations/${encodeURIComponent(operation)}`);
+  }
+
   undoRestore(): Promise<Accepted> {
     return this.#post('restores/undo');
   }

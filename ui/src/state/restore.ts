@@ -3,12 +3,12 @@ import type { BackupView, Operation, RestoreRecord } from '../api/types';
 /** A restore or an undo that this panel asked for. `before` is how things stood when it did. */
 export type Watch = {
   kind: 'restore' | 'undo';
-  before: { record: RestoreRecord | null; error: string | null };
+  before: { record: RestoreRecord | null; error: string | null; operation: string | null };
   /** Whether its operation was seen under way. */
   seen: boolean;
 };
 
-export type Ending = 'restored' | 'rolled_back' | 'refused' | 'undone' | 'failed';
+export type Ending = 'restored' | 'rolled_back' | 'refused' | 'undone' | 'failed' | 'cancelled';
 
 export type Progress =
   | { kind: 'waiting' }
@@ -20,7 +20,11 @@ export type Progress =
 export function watch(kind: Watch['kind'], backup: BackupView): Watch {
   return {
     kind,
-    before: { record: backup.last_restore ?? null, error: backup.last_error ?? null },
+    before: {
+      record: backup.last_restore ?? null,
+      error: backup.last_error ?? null,
+      operation: backup.last_operation?.id ?? null,
+    },
     seen: false,
   };
 }
@@ -33,6 +37,10 @@ export function observe(watch: Watch, backup: BackupView): Watch {
 export function progress(watch: Watch, backup: BackupView): Progress {
   const operation = under(watch, backup);
   if (operation !== null) return { kind: 'running', operation };
+  const last = backup.last_operation ?? null;
+  if (last?.kind === watch.kind && last.id !== watch.before.operation && last.result === 'cancelled') {
+    return { kind: 'ended', ending: 'cancelled', why: null, canUndo: false };
+  }
   const record = backup.last_restore ?? null;
   if (record !== null && isNew(record, watch.before.record)) return recorded(watch, record);
   const error = backup.last_error ?? null;

@@ -1,6 +1,6 @@
 import type { Snapshot } from '../api/types';
 
-export type Method = 'GET' | 'POST';
+export type Method = 'GET' | 'POST' | 'DELETE';
 
 /** What is known of the line to the agent while no snapshot can be believed. */
 export type LinkState = { kind: 'connecting' } | { kind: 'gone'; reason: string } | { kind: 'signed-out' };

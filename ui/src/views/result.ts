@@ -16,6 +16,8 @@ export function resultCard(ending: Ending, moment: string): ResultCard {
       return { shape: 'warn', heading: wizard.rolledBack, detail: wizard.rolledBackText };
     case 'refused':
       return { shape: 'warn', heading: wizard.refused, detail: wizard.refusedText };
+    case 'cancelled':
+      return { shape: 'warn', heading: wizard.cancelled, detail: wizard.cancelledText };
     case 'failed':
       return { shape: 'fail', heading: wizard.failed, detail: wizard.failedText };
   }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use steady_backup::{BackupError, Code, Thoroughness};
 use steady_model::api::{Accepted, Problem, RestoreRequest, VerifyRequest};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
+use steady_model::snapshot::BackupView;
 use tokio::time::timeout;
 
 use super::{Refusal, Surface};
@@ -19,7 +20,10 @@ impl From<OperationError> for Refusal {
             | OperationError::NothingToUndo
             | OperationError::NothingToDrill
             | OperationError::Refused { .. } => Self::refused(e.to_string()),
+            OperationError::Over { .. } => Self::over(e.to_string()),
+            OperationError::TooLate { .. } => Self::too_late(e.to_string()),
             OperationError::UnknownPoint { .. }
+            | OperationError::UnknownOperation { .. }
             | OperationError::UnknownCopy { .. }
             | OperationError::Backup(BackupError::Engine { code: Code::Absent, .. }) => {
                 Self::not_found(e.to_string())
@@ -37,16 +41,21 @@ impl From<OperationError> for Refusal {
 
 pub(super) type Begun = Result<(StatusCode, Json<Accepted>), Refusal>;
 
-/// One that ended at once may never be in a snapshot.
+/// A World that is behind keeps nobody waiting.
 const SHOWN: Duration = Duration::from_secs(2);
 
 /// Answers when the snapshot shows the operation: to who asks for it next, one that is not there yet would look like
 /// one that is over.
 pub(super) async fn begun(surface: &Surface, id: String) -> (StatusCode, Json<Accepted>) {
     let mut snapshots = surface.snapshots.clone();
-    let shown = snapshots.wait_for(|s| s.backup.operation.as_ref().is_some_and(|o| o.id == id));
+    let shown = snapshots.wait_for(|s| shows(&s.backup, &id));
     let _ = timeout(SHOWN, shown).await;
     (StatusCode::ACCEPTED, Json(Accepted { id: Some(id) }))
+}
+
+fn shows(backup: &BackupView, id: &str) -> bool {
+    let (runs, ended) = (backup.operation.as_ref(), backup.last_operation.as_ref());
+    runs.is_some_and(|o| o.id == id) || ended.is_some_and(|o| o.id == id)
 }
 
 /// All restore points, newest first.

@@ -12,6 +12,7 @@ mod health;
 mod history;
 mod jobs;
 mod logs;
+mod operations;
 mod pages;
 mod panel;
 mod points;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use steady_model::api::ShutdownRequest;
 use steady_model::snapshot::Snapshot;
 use steady_sync::JobHandle;
@@ -121,6 +122,7 @@ fn routes() -> Router<Surface> {
         .route("/api/v1/backups/{id}/diff/{other}", get(points::diff))
         .route("/api/v1/backups/prune", get(points::prune_plan).post(points::prune))
         .route("/api/v1/restores/undo", post(backups::undo))
+        .route("/api/v1/operations/{id}", delete(operations::cancel))
         .route("/api/v1/copies", get(copies::list))
         .route("/api/v1/copies/{name}", post(copies::make))
         .route("/api/v1/history", get(history::read))
@@ -158,6 +160,7 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(points::files))
         .routes(routes!(points::diff))
         .routes(routes!(points::prune_plan, points::prune))
+        .routes(routes!(operations::cancel))
         .routes(routes!(copies::list))
         .routes(routes!(copies::make))
         .routes(routes!(history::read))

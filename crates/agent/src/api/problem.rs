@@ -27,6 +27,15 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "refused", detail)
     }
 
+    /// What was to be ended has ended already.
+    pub fn over(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "over", detail)
+    }
+
+    pub fn too_late(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "too_late", detail)
+    }
+
     /// The request itself is wrong.
     pub fn wrong(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "wrong", detail)

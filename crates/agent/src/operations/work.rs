@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use steady_backup::{Backups, Services, Thoroughness};
+use steady_backup::{BackupError, Backups, Cancel, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
 use steady_model::backup::{OperationKind, PointKind, RestoreOutcome, RestoreRecord};
 use steady_sync::JobHandle;
 
-use super::{Idle, OperationError, Reporter, known};
+use super::running::Reporter;
+use super::{Idle, OperationError, known};
 use crate::backup_moment::Moment;
 use crate::drills::Drills;
 use crate::registry::Registry;
@@ -83,6 +84,7 @@ pub(super) struct Reach {
     pub(super) drills: Drills,
     pub(super) services: Arc<dyn Services>,
     pub(super) jobs: Registry<JobHandle>,
+    pub(super) cancel: Cancel,
 }
 
 pub(super) async fn perform(
@@ -91,11 +93,24 @@ pub(super) async fn perform(
     moment: Moment,
     reporter: Reporter,
 ) -> Result<(), OperationError> {
-    let Reach { backups, services, jobs, drills } = reach;
+    let cancel = reach.cancel.clone();
+    cancel.over(performed(work, reach, moment, reporter)).await
+}
+
+async fn performed(
+    work: Work,
+    reach: Reach,
+    moment: Moment,
+    reporter: Reporter,
+) -> Result<(), OperationError> {
+    let Reach { backups, services, jobs, drills, cancel } = reach;
     let on_progress = move |p| reporter.tell(&p);
     match work {
         Work::BackUp(kind) => {
-            let circumstances = moment.circumstances(services, &jobs, &on_progress).await;
+            let circumstances = tokio::select! {
+                circumstances = moment.circumstances(services, &jobs, &on_progress) => circumstances,
+                () = cancel.asked() => return Err(BackupError::Cancelled.into()),
+            };
             backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
         }
         Work::Restore { id, only } => {
@@ -112,7 +127,7 @@ pub(super) async fn perform(
         Work::Prune => backups.prune(on_progress).await.map(drop)?,
         // What it found is the point's to tell.
         Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,
-        Work::Drill => drills.run(on_progress).await?,
+        Work::Drill => drills.run(&cancel, on_progress).await?,
     }
     Ok(())
 }

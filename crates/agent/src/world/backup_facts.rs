@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use steady_model::backup::{Operation, RestorePoint, RestoreRecord};
+use steady_model::backup::{EndedOperation, Operation, RestorePoint, RestoreRecord};
 use steady_model::copy::CopyFacts;
 use steady_model::drill::DrillRecord;
 use steady_model::retention::PruneRecord;
@@ -12,6 +12,7 @@ pub struct BackupFacts {
     /// Newest first; `None` until the catalogue has been read.
     pub points: Option<Vec<RestorePoint>>,
     pub operation: Option<Operation>,
+    pub last_operation: Option<EndedOperation>,
     pub last_restore: Option<RestoreRecord>,
     pub last_error: Option<String>,
     pub next: Option<WallTime>,

@@ -116,6 +116,7 @@ impl World {
             phrase,
             points,
             operation: facts.operation.clone(),
+            last_operation: facts.last_operation.clone(),
             last_restore: facts.last_restore.clone(),
             last_error: facts.last_error.clone(),
             next: facts.next,

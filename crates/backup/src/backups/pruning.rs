@@ -8,6 +8,7 @@ use steady_model::retention::{self, Fate, Pin, PrunePlan, PruneRecord};
 use steady_model::time::WallTime;
 
 use super::{Backups, Inner, unexpected};
+use crate::cancel::Cancel;
 use crate::error::BackupError;
 use crate::protocol::{Command, Done, Progress};
 use crate::restore::OnProgress;
@@ -29,7 +30,7 @@ impl Backups {
 
     /// Removes the points that `backup.keep` does not keep, and gives back what only they needed.
     ///
-    /// Cut off anywhere it leaves all other points whole; the next one goes on.
+    /// Cut off or cancelled anywhere it leaves all other points whole; the next one goes on.
     pub async fn prune(
         &self,
         on_progress: impl Fn(Progress) + Send + Sync,
@@ -38,6 +39,8 @@ impl Backups {
         let ended = self.inner.prune(&on_progress).await;
         let now = steady_clock::now().wall;
         let record = match &ended {
+            // A person's wish is no failure.
+            Err(BackupError::Cancelled) => return Err(BackupError::Cancelled),
             Ok((removed, freed)) => {
                 PruneRecord { ended: now, removed: *removed, freed: *freed, failed: None }
             }
@@ -115,7 +118,8 @@ impl Inner {
             Ok(_) => unexpected("a removal"),
             Err(error) => error,
         };
-        if let Err(error) = self.reconcile().await {
+        // Also after it was cancelled: this is what it leaves.
+        if let Err(error) = Cancel::default().over(self.reconcile()).await {
             // The next backup, removal or start does it.
             tracing::warn!("what a failed removal of restore points left is not known yet: {error}");
         }

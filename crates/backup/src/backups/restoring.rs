@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use steady_model::backup::{RestorePlan, RestorePoint, RestoreRecord};
 
 use super::{Backups, Inner, unexpected};
+use crate::cancel::Cancel;
 use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::plan;
@@ -100,6 +101,9 @@ impl Inner {
     ) -> Result<RestoreRecord, BackupError> {
         self.refuse_while_unfinished()?;
         let plan = self.plan(id, chosen).await?;
+        if Cancel::current().is_asked() {
+            return Err(BackupError::Cancelled);
+        }
         let now = steady_clock::now().wall;
         let mut journal = Journal::restore(
             plan::new_id(now)?,

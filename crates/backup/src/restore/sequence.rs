@@ -4,6 +4,7 @@ use steady_model::backup::{RestoreOutcome, RestoreRecord, RestoreStep};
 
 use super::journal::{Journal, Move, Paths};
 use super::{FailPoint, Moment, OnProgress, Services, Stager, carry, merge, swap};
+use crate::cancel::Cancel;
 use crate::capture::Exclude;
 use crate::error::BackupError;
 use crate::protocol::Progress;
@@ -63,6 +64,7 @@ impl Run<'_> {
         match self.prepare(&mut journal, stager).await {
             Ok(()) => self.commit(journal).await,
             Err(error @ BackupError::Interrupted { .. }) => Err(error),
+            Err(BackupError::Cancelled) => self.withdraw(journal).await,
             Err(error) => self.roll_back(journal, error.to_string()).await,
         }
     }
@@ -88,11 +90,22 @@ impl Run<'_> {
         match self.swap_in(&mut journal).await {
             Ok(()) => self.finish(journal).await,
             Err(error @ BackupError::Interrupted { .. }) => Err(error),
+            Err(BackupError::Cancelled) => self.withdraw(journal).await,
             Err(error) => self.roll_back(journal, error.to_string()).await,
         }
     }
 
+    /// Cancelled before anything that is in use was touched.
+    async fn withdraw(&self, journal: Journal) -> Result<RestoreRecord, BackupError> {
+        if journal.kind == Move::Restore {
+            self.roll_back(journal, BackupError::Cancelled.to_string()).await?;
+        }
+        Err(BackupError::Cancelled)
+    }
+
     async fn swap_in(&self, journal: &mut Journal) -> Result<(), BackupError> {
+        // From here on what is in use is touched: it ends in the new state, or rolls back by itself.
+        Cancel::close()?;
         journal.old = swap::inode(&journal.target)?;
         journal.new = swap::inode(&journal.other)?;
         self.begin(journal, RestoreStep::Stopped)?;

@@ -1,25 +1,36 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use steady_client::Client;
-use steady_model::backup::{RestorePoint, RestoreRecord};
-use steady_model::snapshot::Snapshot;
+use steady_model::backup::{OperationOutcome, RestorePoint, RestoreRecord};
 
-use crate::live::wait_for;
+use super::operation::{operation, outcome};
 use crate::{style, table};
 
-pub async fn take(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn take(client: &Client, detach: bool, json: bool) -> anyhow::Result<ExitCode> {
     let known = client.points().await?;
-    let id = client.back_up().await?.id.context("the agent began no backup")?;
-    let last = operation(client, &id, json).await?;
+    let begun = client.back_up().await?;
+    if detach {
+        if json {
+            style::json(&begun)?;
+        } else {
+            style::say("The backup began; `steady backups` shows the restore point when it is taken.");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let id = begun.id.context("the agent began no backup")?;
+    let (outcome, last) = outcome(client, &id, json).await?;
     let new = last.backup.points.iter().find(|p| known.iter().all(|k| k.id != p.id));
-    let Some(point) = new else {
-        bail!(
-            "no restore point was taken: {}",
-            last.backup.last_error.as_deref().unwrap_or("the agent's log says why")
-        );
+    let point = match (outcome, new) {
+        (OperationOutcome::Failed { why }, _) => bail!("the backup failed: {why}"),
+        (OperationOutcome::Cancelled, Some(point)) => {
+            bail!("cancelled while it was verified: the restore point {} stays, not verified", point.id)
+        }
+        (OperationOutcome::Cancelled, None) => bail!("cancelled: no restore point was taken"),
+        (OperationOutcome::Done, Some(point)) => point,
+        (OperationOutcome::Done, None) => {
+            bail!("the restore point is gone already; the agent's log says why")
+        }
     };
     if json {
         style::json(point)?;
@@ -96,35 +107,5 @@ pub fn agree(yes: bool, question: &str) -> anyhow::Result<()> {
 /// The record of a restore or an undo, once it is over.
 pub async fn ended(client: &Client, id: &str, json: bool) -> anyhow::Result<RestoreRecord> {
     let last = operation(client, id, json).await?;
-    match (last.backup.last_error, last.backup.last_restore) {
-        (Some(error), _) => bail!("{error}"),
-        (None, Some(record)) => Ok(record),
-        (None, None) => bail!("the agent kept no record of the restore; its log says why"),
-    }
-}
-
-/// A sign on a terminal that something is under way of which no measure is known.
-pub fn waiting(json: bool, what: &str) -> ProgressBar {
-    let sign = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    sign.set_message(what.to_owned());
-    sign.enable_steady_tick(Duration::from_millis(200));
-    sign
-}
-
-/// Waits until the operation is over, with a bar on a terminal.
-pub async fn operation(client: &Client, id: &str, json: bool) -> anyhow::Result<Snapshot> {
-    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    bar.set_style(ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}")?);
-    let last = wait_for(client, Duration::MAX, |s| match &s.backup.operation {
-        Some(op) if op.id == id => {
-            bar.set_length(op.total_bytes);
-            bar.set_position(op.done_bytes);
-            bar.set_message(op.phase.clone());
-            false
-        }
-        _ => true,
-    })
-    .await?;
-    bar.finish_and_clear();
-    Ok(last)
+    last.backup.last_restore.context("the agent kept no record of the restore; its log says why")
 }

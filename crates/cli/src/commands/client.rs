@@ -6,7 +6,8 @@ use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
 use super::{
-    agent, backup, check, copies, crashes, drill, history, logs, points, reload, restore, service, up,
+    agent, backup, check, copies, crashes, drill, history, logs, operation, points, reload, restore, service,
+    up,
 };
 use crate::args::{BackupAction, BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
@@ -30,8 +31,11 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Check { name: Some(name), .. } => check::look(&client, &name, json).await,
             Command::Check { name: None, .. } => check::list(&client, json).await,
             Command::Run { job } => service::run_job(&client, &job, json).await,
-            Command::Backup { action: None } => backup::take(&client, json).await,
-            Command::Backup { action: Some(BackupAction::Copy { name, init }) } => {
+            Command::Backup { action: None, detach, .. } => backup::take(&client, detach, json).await,
+            Command::Backup { action: Some(BackupAction::Cancel { id }), .. } => {
+                operation::cancel(&client, id, json).await
+            }
+            Command::Backup { action: Some(BackupAction::Copy { name, init }), .. } => {
                 copies::make(&client, name.as_deref(), init, json).await
             }
             Command::Copies => copies::list(&client, json).await,

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use steady_client::Client;
 use steady_model::check::Status;
 
-use super::backup::waiting;
+use super::operation::waiting;
 use crate::live::wait_for;
 use crate::{style, table};
 

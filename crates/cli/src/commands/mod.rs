@@ -10,6 +10,7 @@ pub mod drill;
 pub mod exec;
 pub mod history;
 pub mod logs;
+pub mod operation;
 pub mod points;
 pub mod reload;
 pub mod restore;

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::tz::TimeZone;
 use steady_client::Client;
 
-use super::backup::{choose, operation, waiting};
+use super::backup::choose;
+use super::operation::{operation, waiting};
 use crate::{contents, retention, style};
 
 pub async fn diff(client: &Client, before: &str, after: &str, json: bool) -> anyhow::Result<ExitCode> {
@@ -52,18 +53,12 @@ pub async fn prune(client: &Client, dry_run: bool, json: bool) -> anyhow::Result
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let before = client.snapshot().await?.backup.pruned;
     let id = client.prune().await?.id.context("the agent began no removal")?;
-    let record = operation(client, &id, json).await?.backup.pruned;
-    let record = record.filter(|record| Some(record) != before.as_ref());
-    let record = record.context("the removal was cut off; the next one goes on")?;
+    let last = operation(client, &id, json).await.context("the restore points were not removed")?;
+    let record = last.backup.pruned.context("the agent kept no record of the removal; its log says why")?;
     if json {
         style::json(&record)?;
-    }
-    if let Some(why) = &record.failed {
-        bail!("the restore points were not removed: {why}");
-    }
-    if !json {
+    } else {
         style::say(&retention::record(&record));
     }
     Ok(ExitCode::SUCCESS)

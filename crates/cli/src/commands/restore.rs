@@ -10,7 +10,8 @@ use steady_model::backup::{RestoreOutcome, RestorePlan, RestorePoint};
 use steady_model::verification::Slice;
 use steady_model::words;
 
-use super::backup::{agree, choose, ended, operation, waiting};
+use super::backup::{agree, choose, ended};
+use super::operation::{operation, waiting};
 use crate::{plan, style};
 
 /// What the person has agreed to on the command line.
@@ -72,10 +73,7 @@ async fn elsewhere(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let id = client.restore(&plan.point.id, how).await?.id.context("the agent began no restore")?;
-    let last = operation(client, &id, json).await?;
-    if let Some(error) = last.backup.last_error {
-        bail!("{error}");
-    }
+    operation(client, &id, json).await?;
     if json {
         style::json(&serde_json::json!({
             "result": "written", "point": plan.point.id, "to": plan.target, "only": plan.only,
@@ -123,9 +121,6 @@ pub async fn verify(
     let how = VerifyRequest { slice, accept_losses };
     let id = client.verify(&point.id, &how).await?.id.context("the agent began no verification")?;
     let last = operation(client, &id, json).await?;
-    if let Some(error) = last.backup.last_error {
-        bail!("{error}");
-    }
     let read = last.backup.points.iter().find(|p| p.id == point.id);
     let read = read.with_context(|| format!("the restore point {} is gone", point.id))?;
     if json {
