@@ -384,6 +384,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End the operation of this id early, or the attempt to copy. `backup.last_operation` tells when it has ended; a
+         *     restore can be cancelled until its services are stopped.
+         */
+        delete: operations["cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/restores/undo": {
         parameters: {
             query?: never;
@@ -590,6 +610,7 @@ export interface components {
             drill?: components["schemas"]["DrillView"] | null;
             /** @description Why the last backup or restore did not do what it was asked; cleared by the next success. */
             last_error?: string | null;
+            last_operation?: components["schemas"]["EndedOperation"] | null;
             last_restore?: components["schemas"]["RestoreRecord"] | null;
             next?: components["schemas"]["WallTime"] | null;
             operation?: components["schemas"]["Operation"] | null;
@@ -654,6 +675,8 @@ export interface components {
             absent: boolean;
             /** @description The attempt that was begun last; `running` says whether it goes on. */
             attempt?: string | null;
+            /** @description Somebody ended the last attempt early. */
+            cancelled?: boolean;
             /** @description Why the last attempt did not succeed. */
             error?: string | null;
             newest?: components["schemas"]["WallTime"] | null;
@@ -810,6 +833,12 @@ export interface components {
             /** @enum {string} */
             why: "background";
         };
+        /** @description An operation that is over. */
+        EndedOperation: components["schemas"]["OperationOutcome"] & {
+            ended: components["schemas"]["WallTime"];
+            id: string;
+            kind: components["schemas"]["OperationKind"];
+        };
         /** @enum {string} */
         EntryClass: "folder" | "database" | "copied_database" | "chroma" | "index" | "log" | "plain" | "link" | "dump";
         /** @description How a process ended. */
@@ -959,6 +988,8 @@ export interface components {
         };
         /** @description Long work that is under way. */
         Operation: {
+            /** @description Whether it can be ended early: neither past its point of no return nor ending already. */
+            can_cancel?: boolean;
             /** Format: int64 */
             done_bytes: number;
             id: string;
@@ -974,6 +1005,17 @@ export interface components {
         };
         /** @enum {string} */
         OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "prune";
+        OperationOutcome: {
+            /** @enum {string} */
+            result: "done";
+        } | {
+            /** @enum {string} */
+            result: "failed";
+            why: string;
+        } | {
+            /** @enum {string} */
+            result: "cancelled";
+        };
         /** @description How a run ended. A lifecycle is [`Activity`]; this is only the outcome. */
         Outcome: {
             /** @enum {string} */
@@ -2134,6 +2176,43 @@ export interface operations {
             header?: never;
             path: {
                 name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
             };
             cookie?: never;
         };
