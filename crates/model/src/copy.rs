@@ -23,6 +23,10 @@ pub struct CopyView {
 
 /// What is known of a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is told by itself, and they do not exclude each other"
+)]
 pub struct CopyFacts {
     /// Whether it was created, or taken over, with `--init`.
     pub ready: bool,
