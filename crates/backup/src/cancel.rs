@@ -59,7 +59,7 @@ impl Cancel {
     pub async fn asked(&self) {
         let mut stage = self.0.subscribe();
         if stage.wait_for(|stage| *stage == Stage::Asked).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

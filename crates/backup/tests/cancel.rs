@@ -135,7 +135,7 @@ async fn an_engine_that_nobody_waits_for_any_more_keeps_no_other_from_its_work()
             async move {
                 let seen = move |p: Progress| {
                     if p.phase == phase {
-                        reached.notify_one()
+                        reached.notify_one();
                     }
                 };
                 backups.take(PointKind::Manual, seen).await
