@@ -79,12 +79,14 @@ impl<'a> Engine<'a> {
     fn request(&self, command: &Value) -> anyhow::Result<PathBuf> {
         let request = json!({
             "repository": self.repository,
-            "password_file": self.scratch.join("password"),
+            "key": { "file": self.scratch.join("password") },
             "scratch": self.scratch.join("work"),
             "command": command,
         });
         let path = self.scratch.join("request");
-        fs::write(&path, format!("{request}\n"))?;
+        // The key follows the request.
+        let key = fs::read_to_string(self.scratch.join("password"))?;
+        fs::write(&path, format!("{request}\n{key}\n"))?;
         Ok(path)
     }
 }

@@ -141,6 +141,7 @@ fn apply_backup(world: &mut World, event: BackupEvent) {
         BackupEvent::LastDrill(record) => facts.last_drill = record,
         BackupEvent::NextDrill(next) => facts.next_drill = next,
         BackupEvent::Pruned(record) => facts.pruned = record,
+        BackupEvent::Key(key) => facts.key = key,
         BackupEvent::Copy(name, copy) => drop(facts.copies.insert(name, copy)),
     }
 }

@@ -3,6 +3,8 @@
 mod cancelling;
 mod error;
 mod idle;
+mod importing;
+mod key;
 mod looking;
 mod removal;
 mod running;
@@ -20,6 +22,7 @@ use steady_model::backup::{
 use steady_model::config::Backup as BackupSpec;
 use steady_model::copy::CopyFacts;
 use steady_model::drill::{self, DrillRecord};
+use steady_model::key::BackupKeyView;
 use steady_model::milestone::Milestone;
 use steady_model::retention::PruneRecord;
 use steady_model::time::WallTime;
@@ -55,6 +58,7 @@ pub enum BackupEvent {
     LastDrill(Option<DrillRecord>),
     NextDrill(Option<WallTime>),
     Pruned(Option<PruneRecord>),
+    Key(Option<BackupKeyView>),
     /// The name of a copy and what is known of it.
     Copy(String, CopyFacts),
 }
@@ -71,6 +75,7 @@ pub struct OperationsHandle {
     doing: watch::Receiver<Option<OperationKind>>,
     backups: Option<Arc<Backups>>,
     copies: CopiesHandle,
+    events: mpsc::Sender<BackupEvent>,
 }
 
 impl OperationsHandle {
@@ -154,7 +159,7 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
         (Some(spec), Some(backups)) => copies::start(&spec.copies, backups, &doing, &wiring.events),
         _ => CopiesHandle::default(),
     };
-    let handle = OperationsHandle { commands, doing, backups, copies };
+    let handle = OperationsHandle { commands, doing, backups, copies, events: wiring.events.clone() };
     tokio::spawn(
         Owner {
             wiring,
@@ -166,6 +171,7 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             not_before: None,
             no_drill_before: None,
             tidy: None,
+            imported: false,
         }
         .run(inbox),
     );
@@ -184,6 +190,8 @@ struct Owner {
     no_drill_before: Option<WallTime>,
     /// When old points are to be removed.
     tidy: Option<WallTime>,
+    /// Whether the older copies of the configuration were begun with.
+    imported: bool,
 }
 
 impl Owner {
@@ -193,6 +201,7 @@ impl Owner {
         self.publish_last_drill().await;
         self.publish_last_prune().await;
         self.plan_next(None).await;
+        self.import_older();
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
@@ -295,6 +304,7 @@ impl Owner {
             self.postpone(kind, now.wall);
         }
         self.plan_next((error.is_some() && kind == OperationKind::Backup).then_some(RETRY)).await;
+        self.import_older();
     }
 
     /// Due `every` after the newest point of ours; at once when there is none.
@@ -333,11 +343,13 @@ impl Owner {
     }
 
     fn newest(&self) -> Option<WallTime> {
-        self.points().iter().filter(|p| p.kind != PointKind::Safety).map(|p| p.taken).max()
+        let own = |p: &&RestorePoint| p.kind != PointKind::Safety && p.imported.is_none();
+        self.points().iter().filter(own).map(|p| p.taken).max()
     }
 
     async fn publish_catalogue(&self) {
         let Some((backups, _)) = &self.wiring.backups else { return };
+        key::publish(backups, &self.wiring.events).await;
         match backups.catalogue() {
             Ok(points) => self.tell(BackupEvent::Catalogue(points)).await,
             Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,

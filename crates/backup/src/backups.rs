@@ -1,6 +1,8 @@
 mod browsing;
 mod copies;
 mod drilling;
+mod importing;
+mod keeping;
 mod pruning;
 mod restoring;
 mod verification;
@@ -18,14 +20,15 @@ use crate::catalogue::Catalogue;
 use crate::child::{EngineCommand, Engines};
 use crate::chosen::Chosen;
 use crate::error::BackupError;
+use crate::key::{AnyKeychain, KeyRing};
 use crate::login::Logins;
-use crate::password;
 use crate::protocol::{CaptureRequest, Command, Done, Progress, Request};
 use crate::quiet::Hush;
 use crate::removals::RemovalsFile;
 use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager, Way};
 
 pub use copies::{CopiedPoint, CopyRecord};
+pub use keeping::Recovery;
 pub use restoring::Written;
 pub use verification::Thoroughness;
 
@@ -44,7 +47,7 @@ struct Inner {
     source: PathBuf,
     config: config::Backup,
     repository: PathBuf,
-    password_file: PathBuf,
+    keys: KeyRing,
     scratch: PathBuf,
     exclude: Exclude,
     catalogue: Catalogue,
@@ -59,6 +62,16 @@ struct Inner {
 impl Backups {
     /// Prepares `<home>/backups` and `<home>/restore`; the repository is created with the first restore point.
     pub fn open(home: &Path, config: &config::Backup, engine: EngineCommand) -> Result<Self, BackupError> {
+        Self::open_with(home, config, engine, Arc::new(steady_launch::keychain::system()))
+    }
+
+    /// As [`Self::open`], with a keychain of one's own.
+    pub fn open_with(
+        home: &Path,
+        config: &config::Backup,
+        engine: EngineCommand,
+        keychain: AnyKeychain,
+    ) -> Result<Self, BackupError> {
         let folder = home.join("backups");
         create_private_dir(&folder)?;
         let paths = Paths::below(home)?;
@@ -72,11 +85,11 @@ impl Backups {
             return Err(BackupError::Source { path: source, why });
         }
         let inner = Inner {
-            engine: Engines::new(engine),
+            engine: Engines::new(engine, config.priority.io),
             source,
             config: config.clone(),
             repository,
-            password_file: folder.join("password"),
+            keys: KeyRing::new(&folder, config.key, keychain),
             scratch: folder.join("scratch"),
             exclude: Exclude::new(&config.exclude)?,
             catalogue: Catalogue::at(folder.join("catalogue.json")),
@@ -221,16 +234,17 @@ fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
 
 impl Inner {
     async fn engine(&self, command: Command, on_progress: OnProgress<'_>) -> Result<Done, BackupError> {
-        self.engine.run(&self.request(command), on_progress).await
+        self.engine.run(&self.request(command)?, &self.key().await?, on_progress).await
     }
 
-    fn request(&self, command: Command) -> Request {
-        Request {
+    fn request(&self, command: Command) -> Result<Request, BackupError> {
+        Ok(Request {
             repository: self.repository.clone(),
-            password_file: self.password_file.clone(),
+            key: self.keys.place()?,
+            nice: self.config.priority.nice,
             scratch: self.scratch.clone(),
             command,
-        }
+        })
     }
 
     fn run<'a>(&'a self, services: &'a dyn Services, on_progress: OnProgress<'a>) -> Run<'a> {
@@ -245,7 +259,7 @@ impl Inner {
         if !folder.is_dir() {
             return Err(BackupError::RepositoryPlace { folder: folder.to_owned() });
         }
-        password::ensure(exists, &self.repository, &self.password_file)?;
+        self.ensure_key(exists).await?;
         if !exists {
             self.engine(Command::Init { source: self.source.clone() }, &|_| {}).await?;
         } else if !self.catalogue.exists() {
@@ -264,8 +278,7 @@ impl Inner {
     ) -> Result<RestorePoint, BackupError> {
         self.ensure_repository().await?;
         let (source, exclude) = (self.source.clone(), self.config.exclude.clone());
-        let folder = self.password_file.parent().unwrap_or(&self.password_file);
-        let logins = Logins::write(&self.config.capture.postgres, folder).await?;
+        let logins = Logins::write(&self.config.capture.postgres, self.keys.folder()).await?;
         let quiesce = circumstances.services.filter(|_| self.config.capture.quiesce);
         let hush = quiesce.map(|services| Hush::new(services, self.config.services.clone()));
         let capture = CaptureRequest {
@@ -274,8 +287,9 @@ impl Inner {
             notes: circumstances.notes,
             quiesce: hush.is_some(),
         };
-        let request = self.request(Command::Backup { source, exclude, kind, capture });
-        let done = self.engine.run_hushing(&request, on_progress, hush.as_ref()).await;
+        let request = self.request(Command::Backup { source, exclude, kind, capture })?;
+        let key = self.key().await?;
+        let done = self.engine.run_hushing(&request, &key, on_progress, hush.as_ref()).await;
         let restarted = match hush {
             Some(hush) => hush.end().await,
             None => Ok(None),

@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use command_fds::CommandFdExt;
+use steady_launch::Secret;
+use steady_model::config::IoClass;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use zeroize::Zeroizing;
 
 use crate::cancel::Cancel;
 use crate::error::BackupError;
 use crate::group::{Group, Leaving, sign_of_life};
+use crate::priority;
 use crate::protocol::{Command, Done, Event, Progress, Request};
 use crate::quiet::Hush;
 
@@ -29,6 +33,7 @@ const LAST_WORDS: usize = 2000;
 /// Starts engines, each when those before it are gone.
 pub(crate) struct Engines {
     command: EngineCommand,
+    io: IoClass,
     leaving: Leaving,
 }
 
@@ -39,22 +44,25 @@ fn pipe(doing: &'static str) -> impl Fn(std::io::Error) -> BackupError {
 }
 
 impl Engines {
-    pub(crate) fn new(command: EngineCommand) -> Self {
-        Self { command, leaving: Leaving::default() }
+    pub(crate) fn new(command: EngineCommand, io: IoClass) -> Self {
+        Self { command, io, leaving: Leaving::default() }
     }
 
+    /// `key` goes over the engine's input, which nobody else can read.
     pub(crate) async fn run(
         &self,
         request: &Request,
+        key: &Secret,
         on_progress: OnProgress<'_>,
     ) -> Result<Done, BackupError> {
-        self.run_hushing(request, on_progress, None).await
+        self.run_hushing(request, key, on_progress, None).await
     }
 
     /// `hush` stops and starts the services when the engine asks for it.
     pub(crate) async fn run_hushing(
         &self,
         request: &Request,
+        key: &Secret,
         on_progress: OnProgress<'_>,
         hush: Option<&Hush>,
     ) -> Result<Done, BackupError> {
@@ -69,7 +77,7 @@ impl Engines {
             None => (None, None, None),
         };
         let words = tokio::spawn(last_words(words));
-        let conversation = converse(request, stdin, stdout, on_progress, hush);
+        let conversation = converse(request, key, stdin, stdout, on_progress, hush);
         let answer = tokio::select! {
             answer = conversation => answer,
             () = cancel.asked() => {
@@ -91,7 +99,7 @@ impl Engines {
         let program = &self.command.program;
         let failed = |source| BackupError::EngineStart { program: program.clone(), source };
         let (life, sign) = sign_of_life().map_err(failed)?;
-        let mut engine = std::process::Command::new(program);
+        let mut engine = priority::command(program, self.io);
         if matches!(command, Command::Prune { .. }) {
             // Each of the library's threads that writes anew holds a file of the repository in memory: 206 MB at
             // most with two of them, 145 MB with one, which takes as long.
@@ -113,6 +121,7 @@ impl Engines {
 /// Asks the engine and hears it out; `None` when it ended without an answer.
 async fn converse(
     request: &Request,
+    key: &Secret,
     mut stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     on_progress: OnProgress<'_>,
@@ -122,6 +131,9 @@ async fn converse(
     line.push(b'\n');
     if let Some(stdin) = &mut stdin {
         // An engine that died at once says so by its exit.
+        let _ = stdin.write_all(&line).await;
+        let mut line = Zeroizing::new(key.expose().to_vec());
+        line.push(b'\n');
         let _ = stdin.write_all(&line).await;
     }
     // Its end tells an engine that it has nobody to ask.

@@ -12,7 +12,6 @@ use steady_disk::{FileLock, Holder, create_private_dir, fsync_dir};
 
 use crate::error::BackupError;
 use crate::events::Events;
-use crate::password;
 use crate::protocol::{CopyTo, Done, Request};
 use crate::repository::Repository;
 
@@ -38,10 +37,9 @@ fn lock(to: &CopyTo) -> Result<FileLock, BackupError> {
 }
 
 /// Never on an empty mount point: the folder that will hold it must be on another volume than the repository.
-pub(crate) fn init(request: &Request, to: &CopyTo) -> Result<Done, BackupError> {
+pub(crate) fn init(request: &Request, secret: &str, to: &CopyTo) -> Result<Done, BackupError> {
     let _lock = lock(to)?;
-    let Request { repository, password_file, .. } = request;
-    let secret = password::read(repository, password_file)?;
+    let Request { repository, key, .. } = request;
     let place = |why| BackupError::CopyPlace { path: to.folder.clone(), why };
     let holds = to.folder.parent().unwrap_or(&to.folder);
     let device = |path: &Path| path.metadata().map(|m| m.dev());
@@ -52,7 +50,7 @@ pub(crate) fn init(request: &Request, to: &CopyTo) -> Result<Done, BackupError> 
             "it is on the volume of the repository itself; attach the disk (and name a folder on it, not its mount point), or say `same_volume = true`",
         ));
     }
-    let own = Repository::open(repository, &secret, password_file)?;
+    let own = Repository::open(repository, secret, key)?;
     if !to.folder.join("config").exists() {
         if std::fs::read_dir(&to.folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(place("the folder is not empty and holds no repository; name a new folder"));
@@ -68,11 +66,11 @@ pub(crate) fn init(request: &Request, to: &CopyTo) -> Result<Done, BackupError> 
             }
             _ => create_private_dir(&new)?,
         }
-        own.init_like(&new, &secret)?;
+        own.init_like(&new, secret)?;
         std::fs::rename(&new, &to.folder).map_err(BackupError::io("put in place the copy", &to.folder))?;
         fsync_dir(holds)?;
     }
-    let copy = Repository::open(&to.folder, &secret, password_file)?;
+    let copy = Repository::open(&to.folder, secret, key)?;
     if copy.id() == own.id() {
         return Err(place("it is the repository itself, or a copy that another program made of its files"));
     }
@@ -81,19 +79,19 @@ pub(crate) fn init(request: &Request, to: &CopyTo) -> Result<Done, BackupError> 
 
 pub(crate) fn copy(
     request: &Request,
+    secret: &str,
     point: &str,
     to: &CopyTo,
     events: &Arc<Events>,
 ) -> Result<Done, BackupError> {
     let _lock = lock(to)?;
-    let Request { repository, password_file, .. } = request;
+    let Request { repository, key, .. } = request;
     let _reading = FileLock::try_share(&beside(repository, ".copying.lock"))?;
-    let secret = password::read(repository, password_file)?;
     if !to.folder.join("config").exists() {
         return Err(BackupError::CopyAbsent { path: to.folder.clone() });
     }
     let there = || {
-        let opened = Repository::open(&to.folder, &secret, password_file)?;
+        let opened = Repository::open(&to.folder, secret, key)?;
         if to.id.as_ref().is_some_and(|id| *id != opened.id()) {
             let why = "another repository is there than the one that was set up; run `steady backup copy NAME --init` if that is right";
             return Err(BackupError::CopyPlace { path: to.folder.clone(), why });
@@ -101,7 +99,7 @@ pub(crate) fn copy(
         Ok(opened)
     };
     events.phase("copying a restore point", 0);
-    let own = Repository::open(repository, &secret, password_file)?.contents()?;
+    let own = Repository::open(repository, secret, key)?.contents()?;
     let arrived = match own.find_copy(point, &there()?)? {
         // Of a run that was killed before it could say so.
         Some(found) if there()?.contents()?.proves(&found).is_ok() => found,

@@ -7,22 +7,24 @@ use std::sync::Arc;
 
 use steady_disk::{FileLock, Holder, create_private_dir};
 use steady_model::backup::PointKind;
+use zeroize::Zeroizing;
 
 use crate::capture::{Classes, Exclude, Root, Wanted};
 use crate::error::BackupError;
 use crate::events::{Events, send};
+use crate::priority::be_nice;
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{browse, compare, copy, difference, dump, password, quiet, stage, verify};
-
-const LOWEST_PRIORITY: i32 = 19;
+use crate::{browse, compare, copy, difference, dump, older, quiet, stage, verify};
 
 /// The whole life of `steady engine`; call it first thing in `main`, before any thread starts.
 pub fn engine_main() -> ExitCode {
-    // The priority is a thread's on Linux: it must be set while there is only one.
-    let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
     let events = Arc::new(Events::default());
-    let code = match read_request().and_then(|request| work(&request, &events)) {
+    let asked = read_request().and_then(|request| {
+        be_nice(request.nice);
+        Ok((request, read_key()?))
+    });
+    let code = match asked.and_then(|(request, key)| work(&request, &key, &events)) {
         Ok(done) => {
             let code = done.code();
             send(&Event::Done(done));
@@ -55,35 +57,51 @@ fn read_request() -> Result<Request, BackupError> {
         .map_err(|e| BackupError::EnginePipe { doing: "could not understand its request", source: e.into() })
 }
 
-fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
-    let Request { repository, password_file, scratch, command } = request;
+/// Follows the request.
+fn read_key() -> Result<Zeroizing<String>, BackupError> {
+    let mut key = Zeroizing::new(String::new());
+    let read = io::stdin().lock().read_line(&mut key);
+    read.map_err(|source| BackupError::EnginePipe { doing: "could not read the key", source })?;
+    let end = key.trim_end().len();
+    key.truncate(end);
+    Ok(key)
+}
+
+fn work(request: &Request, secret: &str, events: &Arc<Events>) -> Result<Done, BackupError> {
+    let Request { repository, key, scratch, command, .. } = request;
     match command {
-        Command::InitCopy(to) => return copy::init(request, to),
-        Command::Copy { point, to } => return copy::copy(request, point, to, events),
+        Command::InitCopy(to) => return copy::init(request, secret, to),
+        Command::Copy { point, to } => return copy::copy(request, secret, point, to, events),
+        Command::Identify => return Ok(Done::Identity(Repository::open(repository, secret, key)?.id())),
         _ => {}
     }
     let _lock = lock(repository, command)?;
     // Under the lock nobody else can have files there: what is left is of an engine that was killed.
     empty(scratch)?;
-    let secret = password::read(repository, password_file)?;
     if let Command::Init { source } = command {
-        return init(repository, &secret, source);
+        return init(repository, secret, source);
     }
     events.phase("opening the repository", 0);
     if let Command::Prune { points } = command {
         let _no_copies = copy::keep_out(repository)?;
-        let opened = Repository::open_to_prune(repository, &secret, password_file, events)?;
+        let opened = Repository::open_to_prune(repository, secret, key, events)?;
         let (removed, freed) = opened.remove(points)?;
         return Ok(Done::Pruned { removed, freed });
     }
-    let opened = Repository::open(repository, &secret, password_file)?;
+    let opened = Repository::open(repository, secret, key)?;
     match command {
         // Done above.
-        Command::Init { .. } | Command::Prune { .. } | Command::InitCopy(_) | Command::Copy { .. } => {
-            Ok(Done::Initialised)
-        }
+        Command::Init { .. }
+        | Command::Prune { .. }
+        | Command::InitCopy(_)
+        | Command::Copy { .. }
+        | Command::Identify => Ok(Done::Initialised),
         Command::Backup { source, exclude, kind, capture } => {
             backup(opened, source, exclude, *kind, capture, scratch, events)
+        }
+        Command::Import { from, taken, exclude, classes } => {
+            let older = older::Wanted { from, taken: *taken, exclude, classes };
+            older::take_in(opened, &older, scratch, events)
         }
         Command::List => list(opened),
         Command::Verify { point, slice } => {
@@ -130,8 +148,10 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
         Command::Init { .. } => "creating the repository",
         Command::InitCopy(_) | Command::Copy { .. } => "a copy",
         Command::Backup { .. } => "a backup",
+        Command::Import { .. } => "an import",
         Command::List
         | Command::Compare { .. }
+        | Command::Identify
         | Command::Ids
         | Command::Prunable { .. }
         | Command::Files { .. }
@@ -193,6 +213,7 @@ fn backup(
         kind,
         dumps,
         notes: request.notes.clone(),
+        older: None,
     };
     events.phase("taking a common cut of the databases", 0);
     let root = Root::of(source);

@@ -2,9 +2,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use steady_disk::{DiskError, LockError};
+use steady_launch::keychain::KeychainError;
 use steady_model::backup::RestoreStep;
+use steady_model::key::KeptIn;
 use steady_model::words::bytes;
 
+use crate::key::KeyPlace;
 use crate::protocol::Code;
 
 /// What can go wrong with a backup or a restore: what failed, where, why, and what to do.
@@ -25,16 +28,27 @@ pub enum BackupError {
     )]
     Index { path: PathBuf, why: String },
     #[error(
-        "the password in {} does not open the backup repository {}; put back the password file that belongs to it",
-        password_file.display(), path.display()
+        "the key in {key} does not open the backup repository {}; put back the key that belongs to it",
+        path.display()
     )]
-    WrongPassword { path: PathBuf, password_file: PathBuf },
+    WrongKey { path: PathBuf, key: KeyPlace },
     #[error(
-        "the backup repository {} exists but its password file {} is gone; put it back from your recovery sheet, \
-         or move the repository away to begin a new one",
-        path.display(), password_file.display()
+        "the backup repository {} exists but its key is gone: the file {} is not there, and of the keychain: \
+         {keychain}; put the key from your recovery sheet into that file, or move the repository away to begin a \
+         new one",
+        path.display(), file.display()
     )]
-    PasswordMissing { path: PathBuf, password_file: PathBuf },
+    KeyMissing { path: PathBuf, file: PathBuf, keychain: String },
+    #[error(
+        "the key of the backups is kept in the keychain: {source}; `steady backup key --move file` keeps it in a file"
+    )]
+    Keychain { source: KeychainError },
+    #[error(
+        "the key of the backups is in the {to} now, but it is also still in {place}: {why}; run `steady backup key --move {to}` again"
+    )]
+    KeyLeft { to: KeptIn, place: KeyPlace, why: String },
+    #[error("the key of the backups is in use: {0}")]
+    KeyLocked(LockError),
     #[error(
         "the folder {} for the backup repository does not exist; mount the disk or correct `backup.repository`",
         folder.display()
@@ -68,6 +82,8 @@ pub enum BackupError {
     CopyNotReady { name: String },
     #[error("restore point {id} did not arrive whole at {}: {why}; it does not count as copied", path.display())]
     CopyIncomplete { id: String, path: PathBuf, why: String },
+    #[error("cannot import {}: {why}", path.display())]
+    Import { path: PathBuf, why: String },
     #[error("cannot restore to {}: {why}", path.display())]
     Place { path: PathBuf, why: String },
     #[error("cannot restore to {}: {} are free there and {} are needed", path.display(), bytes(*free), bytes(*needed))]

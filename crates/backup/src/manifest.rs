@@ -47,6 +47,9 @@ pub struct Manifest {
     /// Files and bytes as found by the scan.
     #[serde(default)]
     pub scanned: Scanned,
+    /// The folder it was taken in from, of a copy that something else had made. Additive to format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -192,6 +195,7 @@ impl Manifest {
             findings: Vec::new(),
             reading: None,
             stores: self.stores.iter().map(|s| s.entry("not checked yet".to_owned())).collect(),
+            imported: self.imported.clone(),
         }
     }
 }

@@ -141,6 +141,10 @@ fn doubts(point: &RestorePoint) -> Vec<String> {
         ));
     } else if let Some(finding) = point.findings.first() {
         doubts.push(format!("Its verification failed: {}", finding.text));
+    } else if let (None, Some(from)) = (point.verified, &point.imported) {
+        doubts.push(format!(
+            "It was imported from {from} and never read back: its databases may be torn. `steady verify` tells."
+        ));
     } else if point.verified.is_none() {
         doubts.push("It was never read back since it was taken.".to_owned());
     }

@@ -5,22 +5,32 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
-use steady_model::config::FileClass;
+use steady_model::config::{FileClass, Priority};
 use steady_model::contents::{PointDiff, PointFolder};
+use steady_model::time::WallTime;
 use steady_model::verification::Slice;
 
 use crate::chosen::Chosen;
 use crate::dump::DumpRequest;
+use crate::key::KeyPlace;
 use crate::manifest::RelPath;
 
-/// One piece of work for the engine. The password is named by its file, never carried.
+/// One piece of work for the engine. The key is not in it: it follows as a line of its own, which nothing keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub repository: PathBuf,
-    pub password_file: PathBuf,
+    /// Where the key comes from, for people.
+    pub key: KeyPlace,
+    /// The engine's place at the processor: 19 is last.
+    #[serde(default = "last")]
+    pub nice: u8,
     /// A private folder for temporary copies; the engine empties it.
     pub scratch: PathBuf,
     pub command: Command,
+}
+
+fn last() -> u8 {
+    Priority::default().nice
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +46,13 @@ pub enum Command {
         kind: PointKind,
         #[serde(default)]
         capture: CaptureRequest,
+    },
+    /// Takes in a copy that something else had made of the data directory at `taken`.
+    Import {
+        from: PathBuf,
+        taken: WallTime,
+        exclude: Vec<String>,
+        classes: BTreeMap<String, FileClass>,
     },
     List,
     /// Reads every byte of a point back, opens its databases and compares with its manifest.
@@ -73,6 +90,8 @@ pub enum Command {
         exclude: Vec<String>,
         only: Chosen,
     },
+    /// The id of the repository, which only its key tells.
+    Identify,
     /// The ids of all points, also of those that are not ours.
     Ids,
     /// Bytes that would be given back without these points.
@@ -165,6 +184,8 @@ pub enum Done {
     },
     Files(PointFolder),
     Difference(PointDiff),
+    /// The id of the repository.
+    Identity(String),
     /// The id of the copy's repository.
     CopyReady(String),
     /// The id of the point there.

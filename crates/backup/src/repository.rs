@@ -22,6 +22,7 @@ use rustic_core::{
 use steady_disk::fsync_dir;
 
 use crate::error::BackupError;
+use crate::key::KeyPlace;
 use node::{from_node, kind, to_node};
 
 /// What is known of a file beside its bytes.
@@ -103,19 +104,19 @@ impl Repository {
         flush(at)
     }
 
-    pub(crate) fn open(at: &Path, password: &str, password_file: &Path) -> Result<Self, BackupError> {
-        Self::open_telling(at, password, password_file, NoProgressBars)
+    pub(crate) fn open(at: &Path, password: &str, key: &KeyPlace) -> Result<Self, BackupError> {
+        Self::open_telling(at, password, key, NoProgressBars)
     }
 
     fn open_telling(
         at: &Path,
         password: &str,
-        password_file: &Path,
+        key: &KeyPlace,
         bars: impl ProgressBars,
     ) -> Result<Self, BackupError> {
         let open = connect(at, bars)?.open(&Credentials::password(password)).map_err(|error| {
             if error.is_incorrect_password() {
-                BackupError::WrongPassword { path: at.to_owned(), password_file: password_file.to_owned() }
+                BackupError::WrongKey { path: at.to_owned(), key: key.clone() }
             } else {
                 failed("open", at)(error)
             }

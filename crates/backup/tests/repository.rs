@@ -203,7 +203,7 @@ async fn a_lost_password_is_said_and_never_replaced() {
     assert_eq!(std::fs::metadata(world.repository()).unwrap().permissions().mode() & 0o777, 0o700);
     std::fs::rename(&password, world.home().join("elsewhere")).unwrap();
     let error = backups.take(PointKind::Manual, |_| {}).await.unwrap_err();
-    assert!(matches!(error, BackupError::PasswordMissing { .. }), "{error}");
+    assert!(matches!(error, BackupError::KeyMissing { .. }), "{error}");
     std::fs::write(&password, "wrong").unwrap();
     let error = backups.take(PointKind::Manual, |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("does not open"), "{error}");

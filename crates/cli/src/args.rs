@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use steady_model::key::KeptIn;
 use steady_model::verification::Slice;
 
 /// Keeps a personal backend steady: one dot that tells the truth, one click to restart, restore a backup.
@@ -239,6 +240,23 @@ pub enum BackupAction {
         /// Create the repository at its place first; needed once for each
         #[arg(long, requires = "name")]
         init: bool,
+    },
+    /// Take in copies of the data directory that something else made, as restore points of their day
+    Import {
+        /// Folders that hold `data-YYYYMMDD-HHMMSS`, or such a folder [default: those of `backup.import`]
+        folders: Vec<PathBuf>,
+    },
+    /// The key of the backups, with all it takes to open them without Steady: a recovery sheet to keep elsewhere
+    Key {
+        /// Write the sheet to this new file instead, readable by you alone; HTML when its name ends in .html
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Only note that you have the key elsewhere
+        #[arg(long, conflicts_with_all = ["output", "to"])]
+        saved: bool,
+        /// Keep the key there from now on: `file` or `keychain`
+        #[arg(long = "move", value_name = "PLACE", conflicts_with = "output")]
+        to: Option<KeptIn>,
     },
 }
 

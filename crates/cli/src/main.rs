@@ -14,6 +14,7 @@ mod log_printer;
 mod plan;
 mod point;
 mod retention;
+mod sheet;
 mod style;
 mod table;
 

@@ -61,6 +61,7 @@ mod tests {
                 findings: Vec::new(),
                 reading: None,
                 stores: Vec::new(),
+                imported: None,
             },
             target: "/home/ada/brain/data".into(),
             elsewhere: false,

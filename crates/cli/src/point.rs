@@ -14,6 +14,11 @@ pub fn kind(kind: PointKind) -> &'static str {
     }
 }
 
+/// How a point came to be.
+pub fn how(point: &RestorePoint) -> &'static str {
+    if point.imported.is_some() { "imported" } else { kind(point.kind) }
+}
+
 pub fn point(point: &RestorePoint, now: WallTime) -> String {
     let verified = match (point.verified, point.missing.is_empty()) {
         (Some(at), _) => format!("{at} ({})", ago(Some(at), now)),
@@ -22,7 +27,7 @@ pub fn point(point: &RestorePoint, now: WallTime) -> String {
     };
     let mut lines = vec![
         format!("Restore point {}", point.id),
-        format!("  taken       {} ({}), {}", point.taken, ago(Some(point.taken), now), kind(point.kind)),
+        format!("  taken       {} ({}), {}", point.taken, ago(Some(point.taken), now), how(point)),
         format!("  verified    {verified}"),
         format!(
             "  holds       {} in {} files; it added {} to the repository",
@@ -31,6 +36,7 @@ pub fn point(point: &RestorePoint, now: WallTime) -> String {
             words::bytes(point.added)
         ),
     ];
+    lines.extend(point.imported.iter().map(|from| format!("  imported    from {from}")));
     lines.extend(point.stores.iter().map(|s| format!("  database    {}", store(s))));
     lines.extend(point.notes.iter().map(|note| format!("  note        {note}")));
     lines.extend(point.findings.iter().map(|finding| format!("  wrong       {}", finding.text)));
@@ -77,6 +83,7 @@ mod tests {
                 findings: Vec::new(),
                 reading: None,
                 stores: vec![whole, damaged],
+                imported: None,
             },
             at("2026-11-23T05:00:00Z"),
         );

@@ -252,7 +252,7 @@ pub fn points(points: &[RestorePoint], now: WallTime) -> String {
             (None, 0) => "not verified".to_owned(),
             (None, n) => format!("incomplete: {n} not read"),
         };
-        let kind = crate::point::kind(p.kind);
+        let kind = crate::point::how(p);
         let id: String = p.id.chars().take(12).collect();
         t.add_row(vec![
             id,

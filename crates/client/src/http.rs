@@ -14,6 +14,7 @@ use steady_model::contents::{PointDiff, PointFolder};
 use steady_model::copy::CopyRequest;
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, HistoryQuery};
+use steady_model::older::ImportRequest;
 use steady_model::retention::PrunePlan;
 use steady_model::snapshot::Snapshot;
 
@@ -194,6 +195,16 @@ impl Client {
     /// Copies the restore points to the place of this name.
     pub async fn copy(&self, name: &str, init: bool) -> Result<Accepted, ClientError> {
         self.tell(&["copies", name], &CopyRequest { init }).await
+    }
+
+    /// Takes in older copies from these folders; of none, from those of the configuration.
+    pub async fn import(&self, folders: Vec<String>) -> Result<Accepted, ClientError> {
+        self.tell(&["backups", "import"], &ImportRequest { folders }).await
+    }
+
+    /// Tells the agent that the key of the backups is kept elsewhere now, or was written down.
+    pub async fn backup_key_changed(&self) -> Result<Accepted, ClientError> {
+        self.post(&["backups", "key"]).await
     }
 
     pub async fn undo(&self) -> Result<Accepted, ClientError> {

@@ -34,6 +34,17 @@ pub struct RestorePoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
     pub stores: Vec<StoreEntry>,
+    /// The folder that it was taken in from: a copy that something else made before Steady, maybe while it was
+    /// written. It stays for ever, and says nothing of how fresh the backups are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
+}
+
+impl RestorePoint {
+    /// Whether the rows of later points may be measured by it: what is imported may be of another age.
+    pub fn is_measure(&self) -> bool {
+        self.verified.is_some() && self.imported.is_none()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -185,6 +196,8 @@ pub enum OperationKind {
     Drill,
     /// Removes restore points that the rules of `backup.keep` do not keep.
     Prune,
+    /// Takes in copies that something else made before Steady.
+    Import,
 }
 
 impl OperationKind {
@@ -197,17 +210,19 @@ impl OperationKind {
             Self::Verify => "verifying a restore point",
             Self::Drill => "running a drill",
             Self::Prune => "removing old restore points",
+            Self::Import => "importing older copies",
         }
     }
 }
 
 /// Judges the newest verified point: status and phrase, e.g. `backed up 2 h ago`.
 ///
-/// `points` are newest first. Only verified points count. A point that was found wrong is told: damage always,
+/// `points` are newest first. Only verified points count, and none that was imported. A point that was found wrong is told: damage always,
 /// lost rows until a newer point is good.
 pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (Status, String) {
-    let Some(verified) = points.iter().find(|p| p.verified.is_some()) else {
-        let phrase = match (points.is_empty(), wrong(points)) {
+    let own: Vec<&RestorePoint> = points.iter().filter(|p| p.imported.is_none()).collect();
+    let Some(verified) = own.iter().find(|p| p.verified.is_some()) else {
+        let phrase = match (own.is_empty(), wrong(&own)) {
             (true, _) => "never backed up".to_owned(),
             (false, None) => "no backup could be verified".to_owned(),
             (false, Some((_, finding))) => format!("no backup could be verified: {}", finding.text),
@@ -221,7 +236,7 @@ pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (
     if age > stale_after {
         return (Status::Warn, format!("last good backup {ago}, which is too long"));
     }
-    if let Some((point, finding)) = wrong(points) {
+    if let Some((point, finding)) = wrong(&own) {
         let taken = now.since(point.taken).map_or_else(|| point.taken.to_string(), words::ago);
         let phrase = format!("the backup of {taken} is not good: {} (last good one: {ago})", finding.text);
         return (Status::Warn, phrase);
@@ -230,13 +245,13 @@ pub fn judge(points: &[RestorePoint], stale_after: Duration, now: WallTime) -> (
 }
 
 /// The newest point that a person should know to be wrong.
-fn wrong(points: &[RestorePoint]) -> Option<(&RestorePoint, &Finding)> {
+fn wrong<'a>(points: &[&'a RestorePoint]) -> Option<(&'a RestorePoint, &'a Finding)> {
     let verified = points.iter().position(|p| p.verified.is_some()).unwrap_or(points.len());
     points.iter().enumerate().find_map(|(age, point)| {
         // Before a restore the data are as they are: that is why people restore.
         let counts = age < verified && point.kind != PointKind::Safety;
         let told = |f: &&Finding| counts || f.kind == FindingKind::Damaged;
-        point.findings.iter().find(told).map(|finding| (point, finding))
+        point.findings.iter().find(told).map(|finding| (*point, finding))
     })
 }
 

@@ -70,6 +70,8 @@ impl Milestone {
             (OperationKind::Drill, Some(_)) => "drill_failed",
             (OperationKind::Verify, None) => "verify_complete",
             (OperationKind::Verify, Some(_)) => "verify_failed",
+            (OperationKind::Import, None) => "import_complete",
+            (OperationKind::Import, Some(_)) => "import_failed",
             (OperationKind::Prune, None) => "prune_complete",
             (OperationKind::Prune, Some(_)) => "prune_failed",
         };

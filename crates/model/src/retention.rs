@@ -53,6 +53,8 @@ pub enum Rule {
     Undo,
     /// Something else still needs it.
     Pinned,
+    /// It was imported: nobody could take it again.
+    Imported,
     /// Its date lies ahead: the clock was set, and its age is not known.
     Ahead,
     Last,
@@ -119,7 +121,9 @@ pub fn judge(
     now: WallTime,
     zone: &TimeZone,
 ) -> Vec<Fate> {
-    let mut cases: Vec<Case<'_>> = points.iter().map(|point| Case::new(point, zone)).collect();
+    let (imported, own): (Vec<&RestorePoint>, Vec<&RestorePoint>) =
+        points.iter().partition(|point| point.imported.is_some());
+    let mut cases: Vec<Case<'_>> = own.into_iter().map(|point| Case::new(point, zone)).collect();
     cases.sort_by(|a, b| (b.point.taken, &b.point.id).cmp(&(a.point.taken, &a.point.id)));
     let (mut ahead, mut past): (Vec<Case<'_>>, Vec<Case<'_>>) =
         cases.into_iter().partition(|case| case.point.taken > now);
@@ -131,7 +135,12 @@ pub fn judge(
     for unit in Unit::ALL {
         by_calendar(&mut past, unit, unit.wanted(keep));
     }
-    let mut all: Vec<Case<'_>> = ahead.into_iter().chain(past).collect();
+    let mut imported: Vec<Case<'_>> = imported.into_iter().map(|point| Case::new(point, zone)).collect();
+    for case in &mut imported {
+        case.stays(Rule::Imported, "imported");
+    }
+    let mut all: Vec<Case<'_>> = ahead.into_iter().chain(past).chain(imported).collect();
+    all.sort_by(|a, b| (b.point.taken, &b.point.id).cmp(&(a.point.taken, &a.point.id)));
     for case in &mut all {
         for pin in pins.iter().filter(|pin| pin.id == case.point.id) {
             case.stays(Rule::Pinned, &pin.why);

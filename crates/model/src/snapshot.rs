@@ -8,6 +8,7 @@ use crate::copy::CopyView;
 use crate::crash::CrashSummary;
 use crate::drill::DrillView;
 use crate::job::{Failed, RunRecord};
+use crate::key::BackupKeyView;
 use crate::marker::Markers;
 use crate::process::PortOwner;
 use crate::retention::PruneRecord;
@@ -172,4 +173,7 @@ pub struct BackupView {
     /// In other places, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<CopyView>,
+    /// `None` before there is a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<BackupKeyView>,
 }

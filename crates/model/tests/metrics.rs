@@ -99,6 +99,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
             next: None,
             pruned: None,
             copies: vec![],
+            key: None,
         },
         crashes: vec![],
     }

@@ -35,6 +35,7 @@ fn point(id: &str, taken: WallTime, verified: bool, kind: PointKind) -> RestoreP
         findings: Vec::new(),
         reading: None,
         stores: Vec::new(),
+        imported: None,
     }
 }
 

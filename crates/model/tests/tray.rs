@@ -34,6 +34,7 @@ fn point() -> RestorePoint {
         findings: Vec::new(),
         reading: None,
         stores: vec![],
+        imported: None,
     }
 }
 
@@ -112,6 +113,7 @@ fn snapshot() -> Snapshot {
             next: None,
             pruned: None,
             copies: vec![],
+            key: None,
         },
     }
 }

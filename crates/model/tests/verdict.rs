@@ -212,6 +212,7 @@ fn only_a_verified_point_counts_as_a_backup() {
         findings: Vec::new(),
         reading: None,
         stores: vec![],
+        imported: None,
     };
     let hour = Duration::from_secs(3600);
     let judged = |points: &[RestorePoint]| judge(points, hour, at(NOW).wall);

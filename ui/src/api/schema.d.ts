@@ -73,6 +73,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take in copies of the data directory that something else made before Steady, as restore points of their day. */
+        post: operations["import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look again where the key of the backups is kept, and whether a person has it elsewhere. The key itself is never
+         *     told here: the command line reads it, as its user.
+         */
+        post: operations["look"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backups/prune": {
         parameters: {
             query?: never;
@@ -602,12 +639,20 @@ export interface components {
             usage?: components["schemas"]["Usage"] | null;
             version: string;
         };
+        /** @description What the surfaces show of the key. */
+        BackupKeyView: {
+            kept: components["schemas"]["KeptIn"];
+            /** @description What to do while nobody has; no alarm. */
+            reminder?: string | null;
+            saved?: components["schemas"]["WallTime"] | null;
+        };
         BackupView: {
             /** @description Whether a data directory to back up is configured. */
             configured: boolean;
             /** @description In other places, by name. */
             copies?: components["schemas"]["CopyView"][];
             drill?: components["schemas"]["DrillView"] | null;
+            key?: components["schemas"]["BackupKeyView"] | null;
             /** @description Why the last backup or restore did not do what it was asked; cleared by the next success. */
             last_error?: string | null;
             last_operation?: components["schemas"]["EndedOperation"] | null;
@@ -902,6 +947,11 @@ export interface components {
             /** @description All that have a history. */
             subjects: string[];
         };
+        /** @description Which older copies are to be taken in. */
+        ImportRequest: {
+            /** @description Folders that hold such copies, or such copies. Empty: those of `backup.import`. */
+            folders?: string[];
+        };
         /**
          * @description One state from its beginning to its end. Never of negative length; they may overlap where the clock was set
          *     back.
@@ -932,6 +982,8 @@ export interface components {
             runs: components["schemas"]["RunRecord"][];
             status: components["schemas"]["Status"];
         };
+        /** @enum {string} */
+        KeptIn: "file" | "keychain";
         /**
          * @description The state of something over a stretch of time; `Asleep` is the machine's.
          * @enum {string}
@@ -1004,7 +1056,7 @@ export interface components {
             total_bytes: number;
         };
         /** @enum {string} */
-        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "prune";
+        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "prune" | "import";
         OperationOutcome: {
             /** @enum {string} */
             result: "done";
@@ -1208,6 +1260,11 @@ export interface components {
             findings?: components["schemas"]["Finding"][];
             /** @description The repository's snapshot id, hexadecimal. */
             id: string;
+            /**
+             * @description The folder that it was taken in from: a copy that something else made before Steady, maybe while it was
+             *     written. It stays for ever, and says nothing of how fresh the backups are.
+             */
+            imported?: string | null;
             kind: components["schemas"]["PointKind"];
             /** @description What could not be read. A point with entries here is incomplete and never counts as verified. */
             missing: string[];
@@ -1237,7 +1294,7 @@ export interface components {
             to?: string | null;
         };
         /** @enum {string} */
-        Rule: "newest" | "last_verified" | "undo" | "pinned" | "ahead" | "last" | "hourly" | "daily" | "weekly" | "monthly" | "yearly" | "within" | "replaced" | "aged";
+        Rule: "newest" | "last_verified" | "undo" | "pinned" | "imported" | "ahead" | "last" | "hourly" | "daily" | "weekly" | "monthly" | "yearly" | "within" | "replaced" | "aged";
         /** @description One finished run, as kept on disk and shown. */
         RunRecord: components["schemas"]["Outcome"] & {
             ended: components["schemas"]["WallTime"];
@@ -1539,6 +1596,64 @@ export interface operations {
         };
     };
     take: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ImportRequest"] | null;
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    look: {
         parameters: {
             query?: never;
             header?: never;

@@ -16,7 +16,7 @@ export type PointRow = {
 
 export function pointRow(point: RestorePoint): PointRow {
   return {
-    kind: en.backups.kind[point.kind],
+    kind: point.imported ? en.backups.imported : en.backups.kind[point.kind],
     size: bytes(point.bytes),
     added: bytes(point.added),
     files: en.backups.files(count(point.files)),

@@ -53,6 +53,7 @@ const operation: Record<Operation['kind'], string> = {
   verify: 'Verifying a restore point',
   drill: 'Running a drill',
   prune: 'Removing old restore points',
+  import: 'Importing older copies',
 };
 
 export const en = {
@@ -158,6 +159,7 @@ export const en = {
     notVerified: 'not verified',
     incomplete: (n: number) => (n === 1 ? '1 file could not be read' : `${n} files could not be read`),
     kind: point,
+    imported: 'imported',
     columns: {
       taken: 'Taken',
       verified: 'Checked',

@@ -3,6 +3,7 @@
 //! Reads come from the cached snapshot; commands go to their owner's channel. Nothing here waits for work.
 
 mod agent;
+mod backup_key;
 mod backups;
 mod checks;
 mod copies;
@@ -12,6 +13,7 @@ mod health;
 mod history;
 mod jobs;
 mod logs;
+mod older;
 mod operations;
 mod pages;
 mod panel;
@@ -121,6 +123,8 @@ fn routes() -> Router<Surface> {
         .route("/api/v1/backups/{id}/files", get(points::files))
         .route("/api/v1/backups/{id}/diff/{other}", get(points::diff))
         .route("/api/v1/backups/prune", get(points::prune_plan).post(points::prune))
+        .route("/api/v1/backups/import", post(older::import))
+        .route("/api/v1/backups/key", post(backup_key::look))
         .route("/api/v1/restores/undo", post(backups::undo))
         .route("/api/v1/operations/{id}", delete(operations::cancel))
         .route("/api/v1/copies", get(copies::list))
@@ -161,6 +165,8 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(points::diff))
         .routes(routes!(points::prune_plan, points::prune))
         .routes(routes!(operations::cancel))
+        .routes(routes!(backup_key::look))
+        .routes(routes!(older::import))
         .routes(routes!(copies::list))
         .routes(routes!(copies::make))
         .routes(routes!(history::read))

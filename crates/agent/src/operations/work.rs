@@ -34,6 +34,8 @@ pub(super) enum Work {
         how: Thoroughness,
     },
     Drill,
+    /// Copies that something else made before Steady; of no folders, those of the configuration.
+    Import(Vec<PathBuf>),
 }
 
 impl Work {
@@ -54,6 +56,7 @@ impl Work {
             Self::Prune => OperationKind::Prune,
             Self::Verify { .. } => OperationKind::Verify,
             Self::Drill => OperationKind::Drill,
+            Self::Import(_) => OperationKind::Import,
         }
     }
 
@@ -69,7 +72,7 @@ impl Work {
             Self::Drill if backups.catalogue()?.iter().all(|p| p.verified.is_none()) => {
                 Err(OperationError::NothingToDrill)
             }
-            Self::Undo | Self::Prune | Self::BackUp(_) | Self::Drill => Ok(()),
+            Self::Undo | Self::Prune | Self::BackUp(_) | Self::Drill | Self::Import(_) => Ok(()),
         }
     }
 }
@@ -124,6 +127,7 @@ async fn performed(
             let _idle = Idle::all(&jobs).await?;
             refused(backups.undo(&*services, on_progress).await?)?;
         }
+        Work::Import(folders) => backups.import(&folders, on_progress).await.map(drop)?,
         Work::Prune => backups.prune(on_progress).await.map(drop)?,
         // What it found is the point's to tell.
         Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use steady_model::backup::{EndedOperation, Operation, RestorePoint, RestoreRecord};
 use steady_model::copy::CopyFacts;
 use steady_model::drill::DrillRecord;
+use steady_model::key::BackupKeyView;
 use steady_model::retention::PruneRecord;
 use steady_model::time::WallTime;
 
@@ -19,6 +20,7 @@ pub struct BackupFacts {
     pub last_drill: Option<DrillRecord>,
     pub next_drill: Option<WallTime>,
     pub pruned: Option<PruneRecord>,
+    pub key: Option<BackupKeyView>,
     /// By name.
     pub copies: BTreeMap<String, CopyFacts>,
 }

@@ -188,6 +188,7 @@ fn the_room_for_the_next_backup_is_a_row_of_its_own() {
         findings: Vec::new(),
         reading: None,
         stores: vec![],
+        imported: None,
     };
     assert_eq!(row(&world.snapshot(at(101)).0, "backup-space").status, Status::Unknown);
     world.space_seen(Ok(Space { free: 110, total: 1000 }), at(102));

@@ -122,6 +122,7 @@ impl World {
             next: facts.next,
             pruned: facts.pruned.clone(),
             copies,
+            key: facts.key.clone(),
         }
     }
 

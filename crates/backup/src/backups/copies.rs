@@ -36,7 +36,7 @@ pub struct CopiedPoint {
 
 impl Backups {
     fn copy_file(&self, copy: &CopyTarget, ending: &str) -> Result<PathBuf, BackupError> {
-        let folder = self.inner.password_file.with_file_name("copies");
+        let folder = self.inner.keys.folder().join("copies");
         create_private_dir(&folder)?;
         Ok(folder.join(format!("{}.{ending}", copy.name)))
     }

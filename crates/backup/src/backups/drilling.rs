@@ -82,15 +82,11 @@ impl Backups {
 }
 
 impl Inner {
-    fn folder(&self) -> PathBuf {
-        self.password_file.parent().unwrap_or(&self.password_file).to_owned()
-    }
-
     fn drill_folder(&self) -> PathBuf {
-        self.folder().join("drill")
+        self.keys.folder().join("drill")
     }
 
     fn drills_file(&self) -> PathBuf {
-        self.folder().join("drills.json")
+        self.keys.folder().join("drills.json")
     }
 }

@@ -137,7 +137,7 @@ impl Inner {
     }
 
     fn place(&self, to: &Path) -> Result<Place, BackupError> {
-        let home = self.password_file.parent().and_then(Path::parent).unwrap_or(&self.password_file);
+        let home = self.keys.folder().parent().unwrap_or(self.keys.folder());
         let id = plan::new_id(steady_clock::now().wall)?;
         Place::new(to, &id, &[&self.source, &self.repository, home])
     }

@@ -64,11 +64,10 @@ impl Inner {
         Ok(point)
     }
 
-    /// The last point before this one that was good; after a restore, the one that was restored.
+    /// The last point of our own before this one that was good; after a restore, the one that was restored.
     fn baseline(&self, point: &RestorePoint) -> Result<Option<RestorePoint>, BackupError> {
         let points = self.catalogue.read()?;
-        let before =
-            points.iter().find(|p| p.taken < point.taken && p.verified.is_some() && p.id != point.id);
+        let before = points.iter().find(|p| p.taken < point.taken && p.is_measure() && p.id != point.id);
         let restored = self.paths.last()?.map(|last| last.record).filter(|record| {
             record.outcome == RestoreOutcome::Restored
                 && record.ended <= point.taken

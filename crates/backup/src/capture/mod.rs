@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use steady_model::backup::PointKind;
+use steady_model::time::WallTime;
 use tempfile::TempPath;
 
 use crate::error::BackupError;
@@ -39,7 +40,7 @@ pub(crate) struct Capture {
     pub entries: Entries,
     /// What became of each file; complete when the entries were consumed.
     pub ledger: Arc<Ledger>,
-    pub taken: steady_model::time::WallTime,
+    pub taken: WallTime,
     pub total_bytes: u64,
     /// Folders whose files never stood still while they were copied.
     pub restless: Vec<String>,
@@ -55,6 +56,16 @@ pub(crate) struct Wanted<'a> {
     pub kind: PointKind,
     pub dumps: Dumps,
     pub notes: Vec<String>,
+    pub older: Option<Older>,
+}
+
+/// A data directory that somebody else copied before; `source` is our copy of it.
+#[derive(Clone)]
+pub(crate) struct Older {
+    pub from: String,
+    pub taken: WallTime,
+    /// What could not be read of it.
+    pub missing: Vec<Omission>,
 }
 
 /// Databases of servers, dumped before the cut.
@@ -72,6 +83,8 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
     let cut = barrier::cut(source, &databases.wal);
     let mut missing = scan.missing.clone();
     missing.extend(wanted.dumps.failed.iter().cloned());
+    missing.extend(wanted.older.iter().flat_map(|older| older.missing.iter().cloned()));
+    let taken = wanted.older.as_ref().map_or(cut.at, |older| older.taken);
     let mut stores = cut.pinned;
     missing.extend(cut.failed);
     let others: Vec<RelPath> = databases.others.into_iter().chain(cut.not_wal).collect();
@@ -94,7 +107,7 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
         version: VERSION,
         program: concat!("steady ", env!("CARGO_PKG_VERSION")).to_owned(),
         kind: wanted.kind,
-        taken: cut.at,
+        taken,
         barrier_micros: u64::try_from(cut.held.as_micros()).unwrap_or(u64::MAX),
         stores: promised,
         files: Vec::new(),
@@ -105,11 +118,12 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
         dumps: wanted.dumps.whole.iter().map(|(d, _)| Dump { sha256: String::new(), ..d.clone() }).collect(),
         notes: wanted.notes.clone(),
         scanned: Scanned { files, bytes: total_bytes },
+        imported: wanted.older.as_ref().map(|older| older.from.clone()),
     };
     let ledger = Arc::new(Ledger::new(manifest, watch));
     let sources = entries::Sources { scan, stores, copies: groups.copies, dumps: wanted.dumps.whole.clone() };
     let entries = entries::stream(source, sources, &ledger)?;
-    Ok(Capture { entries: Box::new(entries), ledger, taken: cut.at, total_bytes, restless: groups.restless })
+    Ok(Capture { entries: Box::new(entries), ledger, taken, total_bytes, restless: groups.restless })
 }
 
 struct Groups {
@@ -230,7 +244,7 @@ impl Root {
     }
 }
 
-fn now() -> steady_model::time::WallTime {
+fn now() -> WallTime {
     steady_clock::now().wall
 }
 

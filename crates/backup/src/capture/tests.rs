@@ -15,6 +15,7 @@ fn wanted<'a>(source: &'a Path, scratch: &'a Path, none: &'a (Exclude, Classes))
         kind: PointKind::Manual,
         dumps: Dumps::default(),
         notes: Vec::new(),
+        older: None,
     }
 }
 

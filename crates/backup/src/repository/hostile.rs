@@ -71,14 +71,16 @@ fn refusal(entries: Vec<Forged>) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("repository");
     Repository::init(&at, "secret", 1).unwrap();
-    let Repository { open, .. } = Repository::open(&at, "secret", Path::new("password")).unwrap();
+    let Repository { open, .. } =
+        Repository::open(&at, "secret", &KeyPlace::File("password".into())).unwrap();
     let snapshot = SnapshotOptions::default().to_snapshot().unwrap();
     let repo = open.to_indexed_ids().unwrap();
     let saved = repo.archive(&BackupOptions::default(), &Tree(entries), snapshot, &["/x".into()]).unwrap();
     let id = hex_id(&saved);
     let room = dir.path().join("room");
     std::fs::create_dir_all(room.join("outside")).unwrap();
-    let contents = Repository::open(&at, "secret", Path::new("password")).unwrap().contents().unwrap();
+    let contents =
+        Repository::open(&at, "secret", &KeyPlace::File("password".into())).unwrap().contents().unwrap();
     let done = stage::stage(&contents, &id, &room.join("into"), &Chosen::default(), |_| {});
     let beside: Vec<_> = std::fs::read_dir(&room).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(beside.iter().all(|n| n == "outside" || n == "into"), "it wrote {beside:?}");

@@ -18,6 +18,7 @@ use rustic_core::{
 use super::{Repository, failed, flush, index_failed};
 use crate::error::BackupError;
 use crate::events::Events;
+use crate::key::KeyPlace;
 
 /// restic renews its lock every five minutes, and takes one of half an hour for that of a dead process.
 const RESTIC_LOCK_AT_MOST: Duration = Duration::from_secs(30 * 60);
@@ -29,10 +30,10 @@ impl Repository {
     pub(crate) fn open_to_prune(
         at: &Path,
         password: &str,
-        password_file: &Path,
+        key: &KeyPlace,
         events: &Arc<Events>,
     ) -> Result<Self, BackupError> {
-        Self::open_telling(at, password, password_file, Bars(Arc::clone(events)))
+        Self::open_telling(at, password, key, Bars(Arc::clone(events)))
     }
 
     /// Ids of all snapshots.

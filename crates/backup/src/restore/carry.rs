@@ -79,7 +79,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-pub(super) fn copy_entry(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub(crate) fn copy_entry(from: &Path, to: &Path) -> Result<(), BackupError> {
     clear(to)?;
     let metadata = std::fs::symlink_metadata(from).map_err(BackupError::io("look at", from))?;
     if metadata.is_symlink() {
@@ -94,7 +94,7 @@ pub(super) fn copy_entry(from: &Path, to: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-pub(super) fn dress_like(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub(crate) fn dress_like(from: &Path, to: &Path) -> Result<(), BackupError> {
     let metadata = std::fs::metadata(from).map_err(BackupError::io("look at", from))?;
     dress(to, &file_meta(from, &metadata))
 }

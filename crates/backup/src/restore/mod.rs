@@ -21,6 +21,7 @@ use crate::chosen::Chosen;
 use crate::error::BackupError;
 use crate::protocol::Progress;
 
+pub(crate) use carry::{copy_entry, dress_like};
 pub(crate) use elsewhere::Place;
 pub(crate) use journal::{Journal, Move, Paths};
 pub(crate) use sequence::Run;

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use steady_backup::{Backups, BoxFuture, EngineCommand, Services};
 use steady_model::backup::{PointKind, RestorePoint};
 use steady_model::config;
+use steady_model::key::KeptIn;
 
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -17,6 +18,8 @@ pub struct World {
     pub capture: config::Capture,
     pub verify: config::Verification,
     pub keep: config::Keep,
+    pub key: KeptIn,
+    pub priority: config::Priority,
     /// Where the data are, when not in `dir`.
     pub place: Option<PathBuf>,
 }
@@ -30,6 +33,8 @@ pub fn world() -> World {
         capture: config::Capture::default(),
         verify: config::Verification::default(),
         keep: config::Keep::default(),
+        key: KeptIn::File,
+        priority: config::Priority::default(),
         place: None,
     }
 }
@@ -60,6 +65,9 @@ impl World {
             drill: config::Drill::default(),
             keep: self.keep.clone(),
             copies: Vec::new(),
+            key: self.key,
+            priority: self.priority,
+            import: Vec::new(),
         }
     }
 

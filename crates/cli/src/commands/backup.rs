@@ -49,6 +49,9 @@ pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
         if let Some(drill) = &snapshot.backup.drill {
             style::say(&format!("Drills: {}", drill.phrase));
         }
+        if let Some(reminder) = snapshot.backup.key.as_ref().and_then(|key| key.reminder.as_ref()) {
+            style::say(reminder);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,8 @@ use steady_client::{Client, ClientError};
 use steady_model::check::Status;
 
 use super::{
-    agent, backup, check, copies, crashes, drill, history, logs, operation, points, reload, restore, service,
-    up,
+    agent, backup, check, copies, crashes, drill, history, key, logs, older, operation, points, reload,
+    restore, service, up,
 };
 use crate::args::{BackupAction, BackupsAction, Command, CrashesAction};
 use crate::{exit, live, style, table};
@@ -37,6 +37,12 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             }
             Command::Backup { action: Some(BackupAction::Copy { name, init }), .. } => {
                 copies::make(&client, name.as_deref(), init, json).await
+            }
+            Command::Backup { action: Some(BackupAction::Import { folders }), .. } => {
+                older::import(&client, &folders, json).await
+            }
+            Command::Backup { action: Some(BackupAction::Key { output, saved, to }), .. } => {
+                key::run(home, &client, key::Wish { output, saved, to, json }).await
             }
             Command::Copies => copies::list(&client, json).await,
             Command::Backups { action: None | Some(BackupsAction::List) } => {

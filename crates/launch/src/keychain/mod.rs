@@ -26,10 +26,26 @@ use crate::secret::Secret;
 /// How long a look-up may take. A locked store may ask a person for a password, who may be out.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A store of passwords by service and account.
+/// A store of passwords by service and account. Every call blocks, but never for longer than a limit of its own.
 pub trait Keychain {
-    /// Blocks, but never for longer than a limit of its own. Without an account, the first of the service's.
+    /// Without an account, the first of the service's.
     fn find(&self, service: &str, account: Option<&str>) -> Result<Secret, KeychainError>;
+
+    /// Stores a secret, in place of an older one of the same name. It is in no argument and no environment. What the
+    /// tool says of it is not believed: it counts when [`Self::find`] brings it back.
+    fn store(&self, item: &NewItem<'_>, secret: &Secret) -> Result<(), KeychainError>;
+
+    /// Removes an item; fine when there is none.
+    fn remove(&self, service: &str, account: &str) -> Result<(), KeychainError>;
+}
+
+/// The names of an item that is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewItem<'a> {
+    pub service: &'a str,
+    pub account: &'a str,
+    /// What people see in a list of their passwords.
+    pub label: &'a str,
 }
 
 /// The store of the user who runs this.
@@ -55,6 +71,21 @@ pub enum KeychainError {
     NoTool { store: &'static str, program: String, remedy: &'static str, source: io::Error },
     #[error("the {store} refused {item}: {program} ended with {code} and said \"{said}\"")]
     Refused { store: &'static str, item: String, program: String, code: i32, said: String },
+}
+
+/// What a tool said has to be seen in the store.
+fn stored(
+    keychain: &impl Keychain,
+    new: &NewItem<'_>,
+    secret: &Secret,
+    otherwise: impl FnOnce(String) -> KeychainError,
+) -> Result<(), KeychainError> {
+    match keychain.find(new.service, Some(new.account)) {
+        Ok(found) if found.expose() == secret.expose() => Ok(()),
+        Ok(_) => Err(otherwise("it gives back something else than was stored".to_owned())),
+        Err(KeychainError::NotFound { .. }) => Err(otherwise("it was not stored".to_owned())),
+        Err(error) => Err(error),
+    }
 }
 
 /// An item as people name it, e.g. `item "openai" of account "me"`.

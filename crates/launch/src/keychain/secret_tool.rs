@@ -1,7 +1,9 @@
 //! The Secret Service through `secret-tool` of libsecret.
 
+use zeroize::Zeroizing;
+
 use super::tool::{Answer, Tool, name_of};
-use super::{Keychain, KeychainError, PATIENCE, item};
+use super::{Keychain, KeychainError, NewItem, PATIENCE, item, stored};
 use crate::secret::Secret;
 
 const STORE: &str = "Secret Service";
@@ -44,6 +46,32 @@ impl Keychain for SecretTool {
         let answer = self.run("lookup", &attributes, item)?;
         Ok(Secret::new(answer.out.to_vec()))
     }
+
+    fn store(&self, new: &NewItem<'_>, secret: &Secret) -> Result<(), KeychainError> {
+        let item = || item(new.service, Some(new.account));
+        let label = format!("--label={}", new.label);
+        let words = [label.as_str(), "service", new.service, "account", new.account];
+        let input = Zeroizing::new(secret.expose().to_vec());
+        self.run_with("store", &words, Some(input), item).map_err(|error| match error {
+            // It tries to unlock the collection first, and then there is nobody to ask.
+            KeychainError::Refused { said, .. } if said.contains("locked") => {
+                KeychainError::Locked { store: STORE, item: item(), remedy: UNLOCK }
+            }
+            other => other,
+        })?;
+        stored(self, new, secret, |said| self.refused(item(), Some(0), said))
+    }
+
+    fn remove(&self, service: &str, account: &str) -> Result<(), KeychainError> {
+        let item = || item(service, Some(account));
+        // Its code tells no difference between none there and none removed.
+        let cleared = self.run("clear", &["service", service, "account", account], item);
+        match (self.find(service, Some(account)), cleared) {
+            (Err(KeychainError::NotFound { .. }), _) => Ok(()),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            (Ok(_), Ok(_)) => Err(self.refused(item(), Some(0), "it is still there".to_owned())),
+        }
+    }
 }
 
 impl SecretTool {
@@ -53,9 +81,24 @@ impl SecretTool {
         attributes: &[&str],
         item: impl Fn() -> String,
     ) -> Result<Answer, KeychainError> {
+        self.run_with(verb, attributes, None, item)
+    }
+
+    fn refused(&self, item: String, code: Option<i32>, said: String) -> KeychainError {
+        let (program, code) = (name_of(&self.0.program), code.unwrap_or(-1));
+        KeychainError::Refused { store: STORE, item, program, code, said }
+    }
+
+    fn run_with(
+        &self,
+        verb: &str,
+        attributes: &[&str],
+        input: Option<Zeroizing<Vec<u8>>>,
+        item: impl Fn() -> String,
+    ) -> Result<Answer, KeychainError> {
         let args: Vec<_> = [verb].into_iter().chain(attributes.iter().copied()).collect();
         let Tool { program, limit, .. } = &self.0;
-        let answer = self.0.run(&args).map_err(|source| KeychainError::NoTool {
+        let answer = self.0.run_with(&args, input).map_err(|source| KeychainError::NoTool {
             store: STORE,
             program: name_of(program),
             remedy: INSTALL,
@@ -70,12 +113,6 @@ impl SecretTool {
         if answer.code == Some(0) {
             return Ok(answer);
         }
-        Err(KeychainError::Refused {
-            store: STORE,
-            item: item(),
-            program: name_of(program),
-            code: answer.code.unwrap_or(-1),
-            said: answer.complaint(),
-        })
+        Err(self.refused(item(), answer.code, answer.complaint()))
     }
 }

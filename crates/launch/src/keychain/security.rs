@@ -1,7 +1,11 @@
 //! The login keychain through macOS's `security`.
 
+use std::fmt::Write;
+
+use zeroize::Zeroizing;
+
 use super::tool::{Answer, Tool, name_of};
-use super::{Keychain, KeychainError, PATIENCE, item};
+use super::{Keychain, KeychainError, NewItem, PATIENCE, item, stored};
 use crate::secret::Secret;
 
 const STORE: &str = "keychain";
@@ -32,39 +36,80 @@ impl Keychain for SecurityTool {
         if let Some(account) = account {
             which.extend(["-a", account]);
         }
-        let answer = self.run(&which, "-w", service, account)?;
+        let answer = self.run(&which, &["-w"], service, account)?;
         let shown = Secret::new(answer.out.to_vec()).without_line_end();
         // A password with other than printable ASCII comes as hex digits, and so may one that consists of them.
         let Some(bytes) = from_hex(shown.expose()) else { return Ok(shown) };
-        let answer = self.run(&which, "-g", service, account)?;
+        let answer = self.run(&which, &["-g"], service, account)?;
         let encoded = answer.said.lines().any(|line| line.starts_with("password: 0x"));
         Ok(if encoded { bytes } else { shown })
     }
+
+    /// As a command on the tool's standard input (`security -i`): `-w VALUE` would be an argument that all users see,
+    /// and `-w` alone asks on the terminal.
+    fn store(&self, new: &NewItem<'_>, secret: &Secret) -> Result<(), KeychainError> {
+        let item = || item(new.service, Some(new.account));
+        let names = [new.service, new.account, new.label].map(quoted);
+        let [Some(service), Some(account), Some(label)] = names else {
+            return Err(self.refused(item(), Some(0), "its name has a control character".to_owned()));
+        };
+        let mut line = Zeroizing::new(Vec::new());
+        let command = format!("add-generic-password -U -s {service} -a {account} -l {label} -X ");
+        line.extend_from_slice(command.as_bytes());
+        line.extend_from_slice(to_hex(secret.expose()).as_bytes());
+        line.push(b'\n');
+        let answer = self.ask(&["-i"], Some(line), &item)?;
+        // The code is of the end of its input, not of the command.
+        stored(self, new, secret, |unseen| match answer.complaint() {
+            said if said.contains("interaction is not allowed") => {
+                KeychainError::Locked { store: STORE, item: item(), remedy: UNLOCK }
+            }
+            said if said.is_empty() => self.refused(item(), answer.code, unseen),
+            said => self.refused(item(), answer.code, said),
+        })
+    }
+
+    fn remove(&self, service: &str, account: &str) -> Result<(), KeychainError> {
+        match self.run(
+            &["delete-generic-password", "-s", service, "-a", account],
+            &[],
+            service,
+            Some(account),
+        ) {
+            Ok(_) | Err(KeychainError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// As one word of a command on the tool's input.
+fn quoted(text: &str) -> Option<String> {
+    if text.chars().any(char::is_control) {
+        return None;
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    Some(format!("\"{escaped}\""))
+}
+
+fn to_hex(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len().saturating_mul(2)));
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 impl SecurityTool {
     fn run(
         &self,
         which: &[&str],
-        how: &str,
+        how: &[&str],
         service: &str,
         account: Option<&str>,
     ) -> Result<Answer, KeychainError> {
         let item = || item(service, account);
-        let args: Vec<_> = which.iter().copied().chain([how]).collect();
-        let Tool { program, limit, .. } = &self.0;
-        let answer = self.0.run(&args).map_err(|source| KeychainError::NoTool {
-            store: STORE,
-            program: name_of(program),
-            remedy: INSTALL,
-            source,
-        })?;
-        let answer = answer.ok_or_else(|| KeychainError::Overdue {
-            store: STORE,
-            item: item(),
-            limit: *limit,
-            remedy: UNLOCK,
-        })?;
+        let args: Vec<_> = which.iter().chain(how).copied().collect();
+        let answer = self.ask(&args, None, &item)?;
         match answer.code {
             Some(0) => Ok(answer),
             Some(NOT_FOUND) => Err(KeychainError::NotFound {
@@ -78,14 +123,34 @@ impl SecurityTool {
             Some(NO_INTERACTION | AUTH_FAILED) => {
                 Err(KeychainError::Locked { store: STORE, item: item(), remedy: UNLOCK })
             }
-            code => Err(KeychainError::Refused {
-                store: STORE,
-                item: item(),
-                program: name_of(program),
-                code: code.unwrap_or(-1),
-                said: answer.complaint(),
-            }),
+            code => Err(self.refused(item(), code, answer.complaint())),
         }
+    }
+
+    fn refused(&self, item: String, code: Option<i32>, said: String) -> KeychainError {
+        let (program, code) = (name_of(&self.0.program), code.unwrap_or(-1));
+        KeychainError::Refused { store: STORE, item, program, code, said }
+    }
+
+    fn ask(
+        &self,
+        args: &[&str],
+        input: Option<Zeroizing<Vec<u8>>>,
+        item: &dyn Fn() -> String,
+    ) -> Result<Answer, KeychainError> {
+        let Tool { program, limit, .. } = &self.0;
+        let answer = self.0.run_with(args, input).map_err(|source| KeychainError::NoTool {
+            store: STORE,
+            program: name_of(program),
+            remedy: INSTALL,
+            source,
+        })?;
+        answer.ok_or_else(|| KeychainError::Overdue {
+            store: STORE,
+            item: item(),
+            limit: *limit,
+            remedy: UNLOCK,
+        })
     }
 }
 
@@ -159,5 +224,51 @@ mod tests {
         let other =
             "the keychain refused item \"openai\" of account \"me\": security ended with 1 and said \"odd\"";
         assert_eq!(refused("echo odd >&2; exit 1"), other);
+    }
+
+    /// Keeps one item in a file, by the words of `security` and its interactive mode.
+    const KEEPS: &str = r#"
+kept="$(dirname "$0")/kept"
+case "$1" in
+-i) read -r line
+    printf '%s\n' "$line" >> "$(dirname "$0")/lines"
+    [ -e "$(dirname "$0")/locked" ] && { echo "security: SecKeychainItemCreateFromContent (<default>): User interaction is not allowed." >&2; exit 0; }
+    printf '%s' "${line##* -X }" > "$kept";;
+find-generic-password) [ -e "$kept" ] || exit 44
+    hex=$(cat "$kept")
+    case "$6" in -w) printf '%s\n' "$hex";; -g) echo "password: 0x$hex  \"...\"" >&2;; esac;;
+delete-generic-password) [ -e "$kept" ] || exit 44; rm "$kept";;
+esac"#;
+
+    #[test]
+    fn a_secret_is_stored_through_the_tools_input_and_counts_when_it_was_read_back() {
+        let (dir, tool) = stand_in(KEEPS);
+        let label = "Steady \"home\" \\ x";
+        let item = NewItem { service: "steady-backup", account: "me", label };
+        tool.store(&item, &Secret::new("zo\u{eb}")).unwrap();
+        let line = fs::read_to_string(dir.path().join("lines")).unwrap();
+        assert_eq!(
+            line,
+            "add-generic-password -U -s \"steady-backup\" -a \"me\" -l \"Steady \\\"home\\\" \\\\ x\" -X 7a6fc3ab\n"
+        );
+        assert_eq!(tool.find("steady-backup", Some("me")).unwrap().expose(), "zo\u{eb}".as_bytes());
+        tool.remove("steady-backup", "me").unwrap();
+        tool.remove("steady-backup", "me").unwrap();
+        let gone = tool.find("steady-backup", Some("me")).unwrap_err();
+        assert!(matches!(gone, KeychainError::NotFound { .. }), "{gone}");
+    }
+
+    #[test]
+    fn what_was_not_stored_is_an_error_though_the_tool_ends_well() {
+        let (dir, tool) = stand_in(KEEPS);
+        let item = NewItem { service: "s", account: "a", label: "l" };
+        fs::write(dir.path().join("locked"), "").unwrap();
+        let locked = tool.store(&item, &Secret::new("x")).unwrap_err();
+        assert!(matches!(locked, KeychainError::Locked { .. }), "{locked}");
+        let (_dir, tool) = stand_in("[ \"$1\" = -i ] || { echo other; exit 0; }");
+        let other = tool.store(&item, &Secret::new("x")).unwrap_err();
+        assert!(other.to_string().contains("something else"), "{other}");
+        let injected = NewItem { label: "l\nquit", ..item };
+        assert!(tool.store(&injected, &Secret::new("x")).is_err());
     }
 }

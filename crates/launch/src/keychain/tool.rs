@@ -1,7 +1,7 @@
 //! Running a store's command-line tool, with a limit.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,22 +50,38 @@ impl Answer {
 impl Tool {
     /// `Ok(None)` is over the limit; then the tool and its children are dead.
     pub fn run(&self, args: &[&str]) -> io::Result<Option<Answer>> {
+        self.run_with(args, None)
+    }
+
+    /// As [`Self::run`], with a standard input: the one way for a secret to a tool, as all users see arguments.
+    pub fn run_with(&self, args: &[&str], input: Option<Zeroizing<Vec<u8>>>) -> io::Result<Option<Answer>> {
         let mut child = Command::new(&self.program)
             .args(args)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("LC_ALL", "C")
-            .stdin(Stdio::null())
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        let answered = answer_of(&mut child, self.limit);
+        let told = tell(&mut child, input);
+        let answered = told.and_then(|()| answer_of(&mut child, self.limit));
         // The leader is unreaped, so the number is still this group's.
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let status = child.wait()?;
         let code = if status.signal().is_some() { None } else { status.code() };
         Ok(answered?.map(|(out, said)| Answer { code, out, said }))
     }
+}
+
+/// In a thread of its own: a tool that reads nothing is ended at its limit, and the thread with it.
+fn tell(child: &mut Child, input: Option<Zeroizing<Vec<u8>>>) -> io::Result<()> {
+    let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) else { return Ok(()) };
+    thread::Builder::new().name("keychain-stdin".to_owned()).spawn(move || {
+        // One that ended without reading says why by its answer.
+        let _ = pipe.write_all(&input);
+    })?;
+    Ok(())
 }
 
 type Output = (Zeroizing<Vec<u8>>, Zeroizing<String>);
@@ -121,6 +137,17 @@ mod tests {
             (answer.code, answer.out.as_slice(), answer.complaint().as_str()),
             (Some(44), &b"here\n"[..], "no")
         );
+    }
+
+    #[test]
+    fn input_reaches_the_tool_and_one_that_reads_none_is_ended_in_time() {
+        let long = Zeroizing::new(vec![b'x'; 1 << 17]);
+        let answer = sh(Duration::from_secs(20)).run_with(&["-c", "wc -c"], Some(long.clone())).unwrap();
+        assert_eq!(answer.unwrap().out.trim_ascii(), b"131072");
+        let deaf = sh(Duration::from_secs(20)).run_with(&["-c", "exit 3"], Some(long.clone())).unwrap();
+        assert_eq!(deaf.unwrap().code, Some(3));
+        let stuck = sh(Duration::from_millis(300)).run_with(&["-c", "exec tail -f /dev/null"], Some(long));
+        assert!(stuck.unwrap().is_none());
     }
 
     fn told_after(wait: Duration) -> bool {

@@ -117,6 +117,19 @@ pub struct Backup {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, CopyTarget>")]
     pub copy: BTreeMap<Spanned<String>, CopyTarget>,
+    /// Where a new key is kept. Default `file`: a keychain is locked while nobody is logged in.
+    #[serde(default)]
+    pub key: crate::key::KeptIn,
+    /// Folders with `data-YYYYMMDD-HHMMSS`, copies of the data directory that something else made: taken in once, as
+    /// restore points of their day.
+    #[serde(default)]
+    pub import: Vec<String>,
+    /// The place of backups at the processor: 0 is as other programs, 19, the default, is last.
+    #[schemars(with = "Option<u8>")]
+    pub nice: Option<Spanned<i64>>,
+    /// `idle`: the disk is read and written only while nobody else wants it. Default `normal`.
+    #[serde(default)]
+    pub io: super::resolved::IoClass,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

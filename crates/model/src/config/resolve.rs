@@ -5,6 +5,7 @@ mod copy;
 mod drill;
 mod job;
 mod keep;
+mod priority;
 mod service;
 mod store;
 mod verification;
@@ -167,6 +168,9 @@ impl Context<'_> {
             verify: self.verification(&raw.verify)?,
             keep: self.keep(raw.keep.as_ref())?,
             copies: self.copies(raw)?,
+            key: raw.key,
+            priority: self.priority(raw)?,
+            import: raw.import.iter().map(|folder| self.path(folder)).collect(),
         })
     }
 

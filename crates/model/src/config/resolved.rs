@@ -6,6 +6,7 @@ mod copy;
 mod drill;
 mod job;
 mod keep;
+mod priority;
 mod verification;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use copy::CopyTarget;
 pub use drill::{Canary, DATA, Drill, DrillBackend, PORT};
 pub use job::Job;
 pub use keep::Keep;
+pub use priority::{IoClass, Priority};
 pub use verification::Verification;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -212,4 +214,9 @@ pub struct Backup {
     pub keep: Keep,
     /// Sorted by name.
     pub copies: Vec<CopyTarget>,
+    /// Where a new key is kept; an old one stays where it is.
+    pub key: crate::key::KeptIn,
+    pub priority: Priority,
+    /// Folders with copies that something else made before Steady; taken in once.
+    pub import: Vec<PathBuf>,
 }
