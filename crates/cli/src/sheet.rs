@@ -37,13 +37,15 @@ impl Sheet {
 
     /// For printing; it loads nothing.
     pub fn html(&self) -> String {
-        let rows: String = self
-            .places()
-            .iter()
-            .map(|(name, value)| {
-                format!("<tr><th>{}</th><td><code>{}</code></td></tr>\n", escaped(name), escaped(value))
-            })
-            .collect();
+        let mut rows = String::new();
+        for (name, value) in self.places() {
+            let _ = writeln!(
+                rows,
+                "<tr><th>{}</th><td><code>{}</code></td></tr>",
+                escaped(&name),
+                escaped(&value)
+            );
+        }
         let (heading, key) = (escaped(&self.heading()), escaped(&self.key));
         let (groups, commands) = (escaped(&self.groups().join(" ")), escaped(&self.commands().join("\n")));
         format!(

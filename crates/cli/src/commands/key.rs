@@ -57,7 +57,9 @@ pub async fn run(home: &Path, client: &Client, wish: Wish) -> anyhow::Result<Exi
         id: recovery.id,
         kept: kept.kept,
         copies: copies(&spec),
-        made: jiff::Timestamp::from(steady_clock::now().wall.0)
+        made: steady_clock::now()
+            .wall
+            .0
             .to_zoned(jiff::tz::TimeZone::system())
             .strftime("%-d %B %Y")
             .to_string(),
