@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use steady_backup::{BackupError, Backups, Progress, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
-use steady_model::backup::{Operation, OperationKind, PointKind, RestorePlan, RestorePoint, RestoreRecord};
+use steady_model::backup::{Operation, OperationKind, PointKind, RestorePoint, RestoreRecord};
 use steady_model::config::Backup as BackupSpec;
 use steady_model::copy::CopyFacts;
 use steady_model::drill::{self, DrillRecord};
@@ -95,7 +95,8 @@ impl OperationsHandle {
     }
 
     pub async fn restore(&self, id: &str, how: RestoreRequest) -> Result<String, OperationError> {
-        self.begin(Work::restore(id, how)).await
+        let from = how.from.as_deref().map(|name| self.copies.target(name)).transpose()?.cloned();
+        self.begin(Work::restore(id, how, from)).await
     }
 
     /// Reads a restore point back.
@@ -110,16 +111,6 @@ impl OperationsHandle {
     /// Rehearses the restore of the newest verified point.
     pub async fn drill(&self) -> Result<String, OperationError> {
         self.begin(Work::Drill).await
-    }
-
-    pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
-        let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
-        known(backups, id)?;
-        let only = work::paths(how.only);
-        Ok(match how.to {
-            Some(to) => backups.plan_to(id, to.as_ref(), &only).await?,
-            None => backups.plan_of(id, &only).await?,
-        })
     }
 
     /// The owners of the copies in other places.

@@ -43,6 +43,7 @@ fn code_of(error: &BackupError) -> Code {
         BackupError::NoSuchPoint { .. } | BackupError::NotInPoint { .. } => Code::Absent,
         BackupError::Untrusted { .. } | BackupError::CopyIncomplete { .. } => Code::Corrupt,
         BackupError::CopyAbsent { .. } => Code::Away,
+        BackupError::Remote(error) if error.is_away() => Code::Away,
         _ => Code::Failed,
     }
 }
@@ -56,11 +57,15 @@ fn read_request() -> Result<Request, BackupError> {
 }
 
 fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
-    let Request { repository, password_file, scratch, command } = request;
+    let Request { repository, password_file, scratch, from, command } = request;
     match command {
         Command::InitCopy(to) => return copy::init(request, to),
         Command::Copy { point, to } => return copy::copy(request, point, to, events),
         _ => {}
+    }
+    if let Some(from) = from {
+        events.phase("opening the copy", 0);
+        return copy::read_from(request, from, |opened| perform(opened, request, events));
     }
     let _lock = lock(repository, command)?;
     // Under the lock nobody else can have files there: what is left is of an engine that was killed.
@@ -76,7 +81,11 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
         let (removed, freed) = opened.remove(points)?;
         return Ok(Done::Pruned { removed, freed });
     }
-    let opened = Repository::open(repository, &secret, password_file)?;
+    perform(Repository::open(repository, &secret, password_file)?, request, events)
+}
+
+fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
+    let Request { scratch, command, .. } = request;
     match command {
         // Done above.
         Command::Init { .. } | Command::Prune { .. } | Command::InitCopy(_) | Command::Copy { .. } => {
