@@ -60,4 +60,26 @@ async fn each_verified_point_is_copied_by_itself_and_a_copy_that_is_taken_away_i
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+
+    // And the repository is lost: the newest comes back straight from the copy.
+    std::fs::remove_dir_all(stack.home().join("backups/repository")).unwrap();
+    stack.converse("only now").await;
+    let held = stack.steady_json(&["backups", "--from", "usb"]);
+    assert_eq!(held.as_array().map(Vec::len), Some(3), "{held}");
+    let unknown = stack.steady(&["backups", "--from", "nas"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let plan = stack.steady_json(&["restore", "--from", "usb", "--dry-run"]);
+    assert_eq!(plan["point"]["id"], held[0]["id"], "{plan}");
+    let record = stack.steady_json(&["restore", "--from", "usb", "--yes"]);
+    assert_eq!(
+        (record["result"].as_str(), record["can_undo"].as_bool()),
+        (Some("restored"), Some(true)),
+        "{record}"
+    );
+    let back = stack.conversations().await;
+    assert!(back.contains(&"said later".to_owned()) && !back.contains(&"only now".to_owned()), "{back:?}");
+    // Only the safety point is in the new repository: a backup is due at once.
+    stack.until("a new backup", |s| s.backup.operation.is_none() && s.backup.points.len() == 2).await;
+    stack.steady_json(&["undo", "--yes"]);
+    assert!(stack.conversations().await.contains(&"only now".to_owned()));
 }

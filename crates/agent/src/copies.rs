@@ -42,14 +42,22 @@ enum Ask {
 /// Begins copies. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct CopiesHandle {
-    places: Arc<BTreeMap<String, mpsc::Sender<Ask>>>,
+    places: Arc<BTreeMap<String, (CopyTarget, mpsc::Sender<Ask>)>>,
 }
 
 impl CopiesHandle {
+    /// What is configured of a copy.
+    pub fn target(&self, name: &str) -> Result<&CopyTarget, OperationError> {
+        self.find(name).map(|(target, _)| target)
+    }
+
+    fn find(&self, name: &str) -> Result<&(CopyTarget, mpsc::Sender<Ask>), OperationError> {
+        self.places.get(name).ok_or_else(|| OperationError::UnknownCopy { name: name.to_owned() })
+    }
+
     /// Copies what is not copied yet; answers the attempt's id at once, or that of the one that goes on.
     pub async fn begin(&self, name: &str, init: bool) -> Result<String, OperationError> {
-        let place = self.places.get(name);
-        let place = place.ok_or_else(|| OperationError::UnknownCopy { name: name.to_owned() })?;
+        let (_, place) = self.find(name)?;
         let (reply, answer) = oneshot::channel();
         place.send(Ask::Begin { init, reply }).await.map_err(|_| OperationError::Gone)?;
         answer.await.map_err(|_| OperationError::Gone)
@@ -57,7 +65,7 @@ impl CopiesHandle {
 
     /// Ends the attempt of this id early; `false` when none of the places makes it.
     pub async fn cancel(&self, attempt: &str) -> Result<bool, OperationError> {
-        for place in self.places.values() {
+        for (_, place) in self.places.values() {
             let (reply, answer) = oneshot::channel();
             let ask = Ask::Cancel { attempt: attempt.to_owned(), reply };
             place.send(ask).await.map_err(|_| OperationError::Gone)?;
@@ -77,9 +85,12 @@ pub fn start(
     events: &mpsc::Sender<BackupEvent>,
 ) -> CopiesHandle {
     let mut places = BTreeMap::new();
+    if let Err(e) = backups.sweep_copies() {
+        tracing::warn!("secrets of copies that were cut off may lie in files: {e}");
+    }
     for target in targets {
         let (asks, inbox) = mpsc::channel(4);
-        places.insert(target.name.clone(), asks);
+        places.insert(target.name.clone(), (target.clone(), asks));
         let place = Place { target: target.clone(), backups: backups.clone(), events: events.clone() };
         let owner = Owner {
             place,

@@ -16,8 +16,7 @@ use std::time::Duration;
 use steady_backup::{Backups, Cancel, Progress, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
 use steady_model::backup::{
-    EndedOperation, Operation, OperationKind, OperationOutcome, PointKind, RestorePlan, RestorePoint,
-    RestoreRecord,
+    EndedOperation, Operation, OperationKind, OperationOutcome, PointKind, RestorePoint, RestoreRecord,
 };
 use steady_model::config::Backup as BackupSpec;
 use steady_model::copy::CopyFacts;
@@ -64,7 +63,7 @@ pub enum BackupEvent {
 }
 
 enum Command {
-    Begin { work: Work, reply: oneshot::Sender<Result<String, OperationError>> },
+    Begin { work: Box<Work>, reply: oneshot::Sender<Result<String, OperationError>> },
     Cancel { id: String, reply: oneshot::Sender<Result<(), OperationError>> },
 }
 
@@ -85,7 +84,8 @@ impl OperationsHandle {
     }
 
     pub async fn restore(&self, id: &str, how: RestoreRequest) -> Result<String, OperationError> {
-        self.begin(Work::restore(id, how)).await
+        let from = how.from.as_deref().map(|name| self.copies.target(name)).transpose()?.cloned();
+        self.begin(Work::restore(id, how, from)).await
     }
 
     /// Reads a restore point back.
@@ -100,16 +100,6 @@ impl OperationsHandle {
     /// Rehearses the restore of the newest verified point.
     pub async fn drill(&self) -> Result<String, OperationError> {
         self.begin(Work::Drill).await
-    }
-
-    pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
-        let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
-        known(backups, id)?;
-        let only = work::paths(how.only);
-        Ok(match how.to {
-            Some(to) => backups.plan_to(id, to.as_ref(), &only).await?,
-            None => backups.plan_of(id, &only).await?,
-        })
     }
 
     /// The owners of the copies in other places.
@@ -129,7 +119,10 @@ impl OperationsHandle {
 
     async fn begin(&self, work: Work) -> Result<String, OperationError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Begin { work, reply }).await.map_err(|_| OperationError::Gone)?;
+        self.commands
+            .send(Command::Begin { work: Box::new(work), reply })
+            .await
+            .map_err(|_| OperationError::Gone)?;
         answer.await.map_err(|_| OperationError::Gone)?
     }
 }
@@ -205,7 +198,7 @@ impl Owner {
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
-                    Some(Command::Begin { work, reply }) => drop(reply.send(self.begin(work))),
+                    Some(Command::Begin { work, reply }) => drop(reply.send(self.begin(*work))),
                     Some(Command::Cancel { id, reply }) => drop(reply.send(self.cancel(id).await)),
                     None => return,
                 },

@@ -3,6 +3,7 @@ mod copies;
 mod drilling;
 mod importing;
 mod keeping;
+mod origin;
 mod pruning;
 mod restoring;
 mod verification;
@@ -25,10 +26,12 @@ use crate::login::Logins;
 use crate::protocol::{CaptureRequest, Command, Done, Progress, Request};
 use crate::quiet::Hush;
 use crate::removals::RemovalsFile;
-use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Stager, Way};
+use crate::restore::{FailPoint, Journal, Move, OnProgress, Paths, Run, Services, Way};
 
 pub use copies::{CopiedPoint, CopyRecord};
 pub use keeping::Recovery;
+pub use origin::CopyPoints;
+use origin::Origin;
 pub use restoring::Written;
 pub use verification::Thoroughness;
 
@@ -137,7 +140,7 @@ impl Backups {
 
     /// What a restore of `id` would do. `id` may be the beginning of one, if no other begins so.
     pub async fn plan(&self, id: &str) -> Result<RestorePlan, BackupError> {
-        self.inner.plan(id, &Chosen::default()).await
+        self.inner.plan(&Origin::here(&self.inner), id, &Chosen::default()).await
     }
 
     /// Replaces the data by a restore point's. The outcome says whether the new state is in place; an error means
@@ -149,7 +152,7 @@ impl Backups {
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<RestoreRecord, BackupError> {
         let _busy = self.inner.busy.lock().await;
-        self.inner.restore(id, &Chosen::default(), services, &on_progress).await
+        self.inner.restore(&Origin::here(&self.inner), id, &Chosen::default(), services, &on_progress).await
     }
 
     /// Brings back the state before the last restore.
@@ -243,6 +246,7 @@ impl Inner {
             key: self.keys.place()?,
             nice: self.config.priority.nice,
             scratch: self.scratch.clone(),
+            from: None,
             command,
         })
     }
@@ -262,6 +266,10 @@ impl Inner {
         self.ensure_key(exists).await?;
         if !exists {
             self.engine(Command::Init { source: self.source.clone() }, &|_| {}).await?;
+            // Points of a repository that is lost are nobody's to restore.
+            if self.catalogue.exists() {
+                self.rescan().await?;
+            }
         } else if !self.catalogue.exists() {
             self.rescan().await?;
         } else {
@@ -343,43 +351,6 @@ impl Inner {
 
     fn refuse_while_unfinished(&self) -> Result<(), BackupError> {
         if self.paths.journal()?.is_some() { Err(BackupError::Unfinished) } else { Ok(()) }
-    }
-}
-
-/// What a restore needs of the repository.
-impl Stager for Inner {
-    async fn safety_point(&self, on_progress: OnProgress<'_>) -> Result<(), BackupError> {
-        // Incomplete is fine: data that cannot be read is why people restore, and the old tree is kept whole.
-        self.take(PointKind::Safety, Circumstances::default(), on_progress).await.map(drop)
-    }
-
-    async fn stage(
-        &self,
-        point: &str,
-        into: &Path,
-        only: &Chosen,
-        on_progress: OnProgress<'_>,
-    ) -> Result<(), BackupError> {
-        let command = Command::Stage { point: point.to_owned(), into: into.to_owned(), only: only.clone() };
-        self.engine(command, on_progress).await.map(drop)
-    }
-
-    async fn check(
-        &self,
-        point: &str,
-        root: &Path,
-        only: &Chosen,
-        on_progress: OnProgress<'_>,
-    ) -> Result<(), BackupError> {
-        let command =
-            Command::CheckStaged { point: point.to_owned(), root: root.to_owned(), only: only.clone() };
-        match self.engine(command, on_progress).await? {
-            Done::Verdict(verdict) => match verdict.problems.first() {
-                None => Ok(()),
-                Some(problem) => Err(BackupError::Untrusted { id: point.to_owned(), why: problem.clone() }),
-            },
-            _ => Err(unexpected("a check")),
-        }
     }
 }
 

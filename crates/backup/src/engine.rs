@@ -45,6 +45,7 @@ fn code_of(error: &BackupError) -> Code {
         BackupError::NoSuchPoint { .. } | BackupError::NotInPoint { .. } => Code::Absent,
         BackupError::Untrusted { .. } | BackupError::CopyIncomplete { .. } => Code::Corrupt,
         BackupError::CopyAbsent { .. } => Code::Away,
+        BackupError::Remote(error) if error.is_away() => Code::Away,
         _ => Code::Failed,
     }
 }
@@ -68,12 +69,16 @@ fn read_key() -> Result<Zeroizing<String>, BackupError> {
 }
 
 fn work(request: &Request, secret: &str, events: &Arc<Events>) -> Result<Done, BackupError> {
-    let Request { repository, key, scratch, command, .. } = request;
+    let Request { repository, key, scratch, from, command, .. } = request;
     match command {
         Command::InitCopy(to) => return copy::init(request, secret, to),
         Command::Copy { point, to } => return copy::copy(request, secret, point, to, events),
         Command::Identify => return Ok(Done::Identity(Repository::open(repository, secret, key)?.id())),
         _ => {}
+    }
+    if let Some(from) = from {
+        events.phase("opening the copy", 0);
+        return copy::read_from(request, secret, from, |opened| perform(opened, request, events));
     }
     let _lock = lock(repository, command)?;
     // Under the lock nobody else can have files there: what is left is of an engine that was killed.
@@ -88,7 +93,11 @@ fn work(request: &Request, secret: &str, events: &Arc<Events>) -> Result<Done, B
         let (removed, freed) = opened.remove(points)?;
         return Ok(Done::Pruned { removed, freed });
     }
-    let opened = Repository::open(repository, secret, key)?;
+    perform(Repository::open(repository, secret, key)?, request, events)
+}
+
+fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
+    let Request { scratch, command, .. } = request;
     match command {
         // Done above.
         Command::Init { .. }

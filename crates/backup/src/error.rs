@@ -9,6 +9,7 @@ use steady_model::words::bytes;
 
 use crate::key::KeyPlace;
 use crate::protocol::Code;
+use crate::remote::RemoteError;
 
 /// What can go wrong with a backup or a restore: what failed, where, why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -72,13 +73,33 @@ pub enum BackupError {
     NotInPoint { id: String, path: String },
     #[error("{} is no path below the data directory {}", path.display(), source_dir.display())]
     Chosen { path: PathBuf, source_dir: PathBuf },
-    #[error("the copy at {} is not there; attach the disk, or correct `backup.copy.NAME.to`", path.display())]
-    CopyAbsent { path: PathBuf },
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(
+        "the copy at {} is not there; attach the disk, or correct `backup.copy.NAME.to`", place.display()
+    )]
+    CopyAbsent { place: PathBuf },
+    #[error(
+        "there is no repository at {} (any more); look what became of it, or begin a new one with \
+         `steady backup copy NAME --init`", place.display()
+    )]
+    CopyGone { place: PathBuf },
+    #[error(
+        "`backup.copy.NAME.login` must name two lines: the user and the password, or the key id and the key"
+    )]
+    CopyLogin,
+    #[error("the password does not open the copy at {}; name the one it was made with in `backup.copy.NAME.password`", place.display())]
+    CopyPassword { place: PathBuf },
+    #[error(
+        "the key of the copy {name} is not in {}, nor in the keychain; put it there from your recovery sheet, or name \
+         it in `backup.copy.{name}.password`", file.display()
+    )]
+    CopyKeyMissing { name: String, file: PathBuf },
+    #[error("cannot use what `backup.copy.{name}.{key}` names: {why}")]
+    CopySecret { name: String, key: &'static str, why: String },
     #[error("cannot keep copies at {}: {why}", path.display())]
     CopyPlace { path: PathBuf, why: &'static str },
-    #[error(
-        "the copy {name} is not set up; run `steady backup copy {name} --init` while its disk is attached"
-    )]
+    #[error("the copy {name} is not set up; run `steady backup copy {name} --init` while its place is there")]
     CopyNotReady { name: String },
     #[error("restore point {id} did not arrive whole at {}: {why}; it does not count as copied", path.display())]
     CopyIncomplete { id: String, path: PathBuf, why: String },

@@ -34,14 +34,18 @@ mod plan;
 mod priority;
 mod protocol;
 mod quiet;
+mod remote;
 mod removals;
 mod repository;
 mod restore;
+mod secret_file;
 mod stage;
 mod verify;
 mod workers;
 
-pub use backups::{Backups, Circumstances, CopiedPoint, CopyRecord, Recovery, Thoroughness, Written};
+pub use backups::{
+    Backups, Circumstances, CopiedPoint, CopyPoints, CopyRecord, Recovery, Thoroughness, Written,
+};
 pub use cancel::Cancel;
 pub use child::EngineCommand;
 pub use dump::DumpRequest;
@@ -49,4 +53,5 @@ pub use engine::engine_main;
 pub use error::BackupError;
 pub use key::{AnyKeychain, KeyPlace};
 pub use protocol::{CaptureRequest, Code, Command, CopyTo, Done, Event, Progress, Request, Taken, Verdict};
+pub use remote::RemoteError;
 pub use restore::{BoxFuture, FailPoint, Moment, Services};

@@ -1,14 +1,12 @@
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use steady_launch::environment;
-use steady_model::config::{Env, PostgresDump, SecretRef};
+use steady_model::config::{PostgresDump, SecretRef};
 use tempfile::NamedTempFile;
 
 use crate::dump::{DumpRequest, passfile_line};
 use crate::error::BackupError;
+use crate::secret_file;
 
 const PREFIX: &str = "pgpass-";
 
@@ -27,7 +25,7 @@ impl Logins {
         let (postgres, folder) = (postgres.clone(), folder.to_owned());
         // A keychain may ask a person.
         let written = tokio::task::spawn_blocking(move || {
-            sweep(&folder);
+            secret_file::sweep(&folder, PREFIX);
             let of = postgres.into_iter().map(|(name, dump)| {
                 let failed = |why| BackupError::Login { name: name.clone(), why };
                 let file = dump
@@ -55,21 +53,6 @@ impl Logins {
     }
 }
 
-/// What an agent that was killed left behind.
-fn sweep(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
 fn passfile(place: &SecretRef, folder: &Path) -> Result<NamedTempFile, String> {
-    const NAME: &str = "STEADY_DUMP_PASSWORD";
-    let wanted = Env { secrets: [(NAME.to_owned(), place.clone())].into(), ..Env::default() };
-    let found = environment(&wanted, []).map_err(|e| e.to_string())?;
-    let secret = found.get(NAME).map(OsStrExt::as_bytes).unwrap_or_default();
-    let mut file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder).map_err(|e| e.to_string())?;
-    file.write_all(&passfile_line(secret)).map_err(|e| e.to_string())?;
-    Ok(file)
+    secret_file::write("STEADY_DUMP_PASSWORD", place, (folder, PREFIX), passfile_line)
 }

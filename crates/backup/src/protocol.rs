@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use steady_model::backup::{PointKind, RestorePoint, StoreEntry};
-use steady_model::config::{FileClass, Priority};
+use steady_model::config::{CopyPlace, FileClass, Priority};
 use steady_model::contents::{PointDiff, PointFolder};
 use steady_model::time::WallTime;
 use steady_model::verification::Slice;
@@ -26,6 +26,9 @@ pub struct Request {
     pub nice: u8,
     /// A private folder for temporary copies; the engine empties it.
     pub scratch: PathBuf,
+    /// What is read is read from this copy, and not from the repository.
+    #[serde(default)]
+    pub from: Option<CopyTo>,
     pub command: Command,
 }
 
@@ -113,15 +116,19 @@ pub enum Command {
     },
 }
 
-/// Where points are copied to. It opens with the repository's own password.
+/// Where points are copied to. Secrets are named by private files, never carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyTo {
-    pub folder: PathBuf,
+    pub place: CopyPlace,
+    pub login_file: Option<PathBuf>,
+    /// `None`: it opens with the password of the repository here.
+    pub password_file: Option<PathBuf>,
+    /// Bytes a second.
+    pub limit: Option<u64>,
     /// Held by whoever writes there.
     pub lock: PathBuf,
     /// The id that its repository has; `None` when that is not known yet.
     pub id: Option<String>,
-    pub same_volume: bool,
 }
 
 /// How a restore point is to be taken.

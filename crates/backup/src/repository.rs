@@ -5,25 +5,26 @@
 
 mod node;
 mod prune;
+mod site;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
-use rustic_backend::BackendOptions;
 use rustic_core::repofile::{Chunker, Node, SnapshotFile};
 use rustic_core::{
     BackupOptions, ConfigOptions, Credentials, ErrorKind, IndexedFullStatus, KeyOptions, LsOptions,
     NoProgressBars, OpenStatus, ProgressBars, ReadSource, ReadSourceEntry, ReadSourceOpen,
-    RepositoryBackends, RepositoryOptions, RusticError, RusticResult, SnapshotOptions,
+    RepositoryBackends, RepositoryOptions, RusticError, RusticResult, SnapshotOptions, WriteBackend,
 };
 use steady_disk::fsync_dir;
 
 use crate::error::BackupError;
 use crate::key::KeyPlace;
 use node::{from_node, kind, to_node};
+pub(crate) use site::Site;
 
 /// What is known of a file beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub(crate) type Entries = Box<dyn Iterator<Item = Entry> + Send>;
 /// An opened repository.
 pub(crate) struct Repository {
     at: PathBuf,
+    backend: Arc<dyn WriteBackend>,
     open: rustic_core::Repository<OpenStatus>,
 }
 
@@ -84,13 +86,15 @@ fn chunk_size(data_bytes: u64) -> ByteSize {
     })
 }
 
-fn connect(at: &Path, bars: impl ProgressBars) -> Result<rustic_core::Repository<()>, BackupError> {
-    // The scheme keeps a colon in the path from being taken for one.
-    let location = format!("local:{}", at.display());
-    let backends: RepositoryBackends =
-        BackendOptions::default().repository(location).to_backends().map_err(failed("open", at))?;
+fn connect(
+    site: &Site,
+    bars: impl ProgressBars,
+) -> Result<(rustic_core::Repository<()>, Arc<dyn WriteBackend>), BackupError> {
+    let backend = site.backend()?;
+    let backends = RepositoryBackends::new(Arc::clone(&backend), None);
     let options = RepositoryOptions::default().no_cache(true);
-    rustic_core::Repository::new_with_progress(&options, &backends, bars).map_err(failed("open", at))
+    let new = rustic_core::Repository::new_with_progress(&options, &backends, bars);
+    Ok((new.map_err(failed("open", &site.shown()))?, backend))
 }
 
 impl Repository {
@@ -98,30 +102,38 @@ impl Repository {
     pub(crate) fn init(at: &Path, password: &str, data_bytes: u64) -> Result<(), BackupError> {
         let config =
             ConfigOptions::default().set_chunker(Chunker::FixedSize).set_chunk_size(chunk_size(data_bytes));
-        connect(at, NoProgressBars)?
+        connect(&Site::folder(at), NoProgressBars)?
+            .0
             .init(&Credentials::password(password), &KeyOptions::default(), &config)
             .map_err(failed("be created", at))?;
         flush(at)
     }
 
     pub(crate) fn open(at: &Path, password: &str, key: &KeyPlace) -> Result<Self, BackupError> {
-        Self::open_telling(at, password, key, NoProgressBars)
+        Self::open_telling(&Site::folder(at), password, key, NoProgressBars)
+    }
+
+    /// As [`Self::open`], wherever it is.
+    pub(crate) fn open_at(site: &Site, password: &str, key: &KeyPlace) -> Result<Self, BackupError> {
+        Self::open_telling(site, password, key, NoProgressBars)
     }
 
     fn open_telling(
-        at: &Path,
+        site: &Site,
         password: &str,
         key: &KeyPlace,
         bars: impl ProgressBars,
     ) -> Result<Self, BackupError> {
-        let open = connect(at, bars)?.open(&Credentials::password(password)).map_err(|error| {
+        let at = site.shown();
+        let (closed, backend) = connect(site, bars)?;
+        let open = closed.open(&Credentials::password(password)).map_err(|error| {
             if error.is_incorrect_password() {
-                BackupError::WrongKey { path: at.to_owned(), key: key.clone() }
+                BackupError::WrongKey { path: at.clone(), key: key.clone() }
             } else {
-                failed("open", at)(error)
+                failed("open", &at)(error)
             }
         })?;
-        Ok(Self { at: at.to_owned(), open })
+        Ok(Self { at, backend, open })
     }
 
     /// Adds a snapshot of `entries`. `source` is where they came from, for people who list it.
@@ -132,7 +144,7 @@ impl Repository {
         taken: Timestamp,
         tag: &str,
     ) -> Result<Appended, BackupError> {
-        let Self { at, open } = self;
+        let Self { at, open, .. } = self;
         let repo = open.to_indexed_ids().map_err(index_failed(&at))?;
         let snapshot = SnapshotOptions::default()
             .command(Some("steady backup".to_owned()))
@@ -155,9 +167,9 @@ impl Repository {
 
     /// Opens the repository for reading what its snapshots hold.
     pub(crate) fn contents(self) -> Result<Contents, BackupError> {
-        let Self { at, open } = self;
+        let Self { at, backend, open } = self;
         let repo = open.to_indexed().map_err(index_failed(&at))?;
-        Ok(Contents { at, repo })
+        Ok(Contents { at, backend, repo })
     }
 }
 
@@ -168,6 +180,7 @@ fn hex_id(snapshot: &SnapshotFile) -> String {
 /// What the snapshots of a repository hold.
 pub(crate) struct Contents {
     at: PathBuf,
+    backend: Arc<dyn WriteBackend>,
     repo: rustic_core::Repository<IndexedFullStatus>,
 }
 

@@ -12,44 +12,27 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use steady_backup::{BackupError, Code};
-use steady_model::config::CopyTarget;
+use steady_model::config::{CopyPlace, CopyTarget};
+use support::copies::{noise, restic, target};
 use support::{World, take, world};
 
-fn usb(world: &World) -> CopyTarget {
+struct Usb {
+    copy: CopyTarget,
+    at: PathBuf,
+}
+
+fn folder(at: &Path, same_volume: bool) -> CopyTarget {
+    target("usb", CopyPlace::Folder { path: at.to_owned(), same_volume })
+}
+
+fn usb(world: &World) -> Usb {
     let disk = world.dir.path().join("disk");
     std::fs::create_dir_all(&disk).unwrap();
-    let to = disk.join("steady");
-    CopyTarget { name: "usb".into(), to, stale_after: Duration::from_hours(72), same_volume: true }
-}
-
-fn restic(world: &World, at: &Path, args: &[&str]) -> String {
-    let out = Command::new("restic")
-        .args(["--no-cache", "--no-lock", "--repo"])
-        .arg(at)
-        .arg("--password-file")
-        .arg(world.home().join("backups/password"))
-        .args(args)
-        .output()
-        .expect("Debian's restic is needed: apt-get install restic");
-    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "restic {args:?}: {text}");
-    text
-}
-
-/// Bytes that neither compress nor repeat.
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    std::iter::repeat_with(next).take(bytes / 8).flat_map(u64::to_le_bytes).collect()
+    let at = disk.join("steady");
+    Usb { copy: folder(&at, true), at }
 }
 
 fn files(folder: PathBuf) -> Vec<PathBuf> {
@@ -60,7 +43,7 @@ fn files(folder: PathBuf) -> Vec<PathBuf> {
 #[tokio::test]
 async fn what_was_copied_is_listed_checked_and_restored_by_restic_and_only_once_sent() {
     let world = world();
-    let copy = usb(&world);
+    let Usb { copy, at } = usb(&world);
     world.write("notes/one.md", "first");
     std::fs::write(world.data().join("big.bin"), noise(4 << 20)).unwrap();
     let backups = world.backups();
@@ -69,22 +52,22 @@ async fn what_was_copied_is_listed_checked_and_restored_by_restic_and_only_once_
     backups.init_copy(&copy).await.unwrap();
     backups.copy(&copy, &first, |_| {}).await.unwrap();
     let size = |files: &[PathBuf]| files.iter().map(|f| f.metadata().unwrap().len()).sum::<u64>();
-    let before = size(&files(copy.to.clone()));
+    let before = size(&files(at.clone()));
 
     world.write("notes/two.md", "second");
     let second = take(&backups).await;
     assert_eq!(backups.uncopied(&copy).unwrap().iter().map(|p| &p.id).collect::<Vec<_>>(), [&second.id]);
     backups.copy(&copy, &second, |_| {}).await.unwrap();
-    assert!(size(&files(copy.to.clone())) - before < 1 << 20, "what was there was sent again");
+    assert!(size(&files(at.clone())) - before < 1 << 20, "what was there was sent again");
     assert!(backups.uncopied(&copy).unwrap().is_empty());
 
     // The local repository is lost.
     std::fs::remove_dir_all(world.repository()).unwrap();
-    restic(&world, &copy.to, &["check", "--read-data"]);
+    restic(&world, &at, &["check", "--read-data"]);
     let record = backups.copied(&copy).unwrap().unwrap();
     let into = world.dir.path().join("rescued");
     let there = &record.copied.last().unwrap().there;
-    restic(&world, &copy.to, &["restore", there, "--target", into.to_str().unwrap()]);
+    restic(&world, &at, &["restore", there, "--target", into.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(into.join("data/notes/two.md")).unwrap(), "second");
     assert_eq!(std::fs::read(into.join("data/big.bin")).unwrap(), noise(4 << 20));
 }
@@ -92,7 +75,7 @@ async fn what_was_copied_is_listed_checked_and_restored_by_restic_and_only_once_
 #[tokio::test]
 async fn a_point_that_the_repository_cannot_give_whole_never_counts_as_copied() {
     let world = world();
-    let copy = usb(&world);
+    let Usb { copy, at } = usb(&world);
     std::fs::write(world.data().join("big.bin"), noise(1 << 20)).unwrap();
     let backups = world.backups();
     take(&backups).await;
@@ -106,19 +89,19 @@ async fn a_point_that_the_repository_cannot_give_whole_never_counts_as_copied() 
     let error = backups.copy(&copy, &second, |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("did not arrive whole"), "{error}");
     assert!(error.to_string().contains("big.bin"), "{error}");
-    assert!(files(copy.to.join("snapshots")).is_empty(), "half a point is listed there");
+    assert!(files(at.join("snapshots")).is_empty(), "half a point is listed there");
     assert!(backups.copied(&copy).unwrap().unwrap().copied.is_empty());
 }
 
 #[tokio::test]
 async fn a_kill_in_the_middle_costs_only_time_and_backups_go_on_meanwhile() {
     let world = world();
-    let copy = usb(&world);
+    let Usb { copy, at } = usb(&world);
     std::fs::write(world.data().join("big.bin"), noise(160 << 20)).unwrap();
     let backups = world.backups();
     let point = take(&backups).await;
     backups.init_copy(&copy).await.unwrap();
-    let packs = || files(copy.to.join("data")).len();
+    let packs = || files(at.join("data")).len();
     let (other, target, wanted) = (backups.clone(), copy.clone(), point.clone());
     let copying = tokio::spawn(async move { other.copy(&target, &wanted, |_| {}).await });
     let limit = Instant::now() + Duration::from_secs(60);
@@ -129,7 +112,7 @@ async fn a_kill_in_the_middle_costs_only_time_and_backups_go_on_meanwhile() {
     // Ending the future kills the engine with SIGKILL.
     copying.abort();
     assert!(copying.await.unwrap_err().is_cancelled(), "it had ended already");
-    assert!(files(copy.to.join("snapshots")).is_empty());
+    assert!(files(at.join("snapshots")).is_empty());
     assert_eq!(backups.uncopied(&copy).unwrap().len(), 1);
 
     let limit = Instant::now() + Duration::from_secs(30);
@@ -142,7 +125,7 @@ async fn a_kill_in_the_middle_costs_only_time_and_backups_go_on_meanwhile() {
             other => break other.unwrap(),
         }
     }
-    restic(&world, &copy.to, &["check", "--read-data"]);
+    restic(&world, &at, &["check", "--read-data"]);
 
     world.write("more.md", "more");
     let second = take(&backups).await;
@@ -157,36 +140,37 @@ async fn nothing_is_created_where_the_disk_is_missing_or_something_else_lies() {
     world.write("a.md", "a");
     let backups = world.backups();
     let point = take(&backups).await;
-    let mut copy = usb(&world);
+    let Usb { copy, at } = usb(&world);
     let refused = |error: BackupError, why: &str| assert!(error.to_string().contains(why), "{error}");
 
     // An empty mount point is a folder of the volume below it.
-    copy.same_volume = false;
-    refused(backups.init_copy(&copy).await.unwrap_err(), "on the volume of the repository itself");
-    assert!(!copy.to.exists());
-    copy.same_volume = true;
-    let unplugged = CopyTarget { to: world.dir.path().join("gone/steady"), ..copy.clone() };
+    refused(
+        backups.init_copy(&folder(&at, false)).await.unwrap_err(),
+        "on the volume of the repository itself",
+    );
+    assert!(!at.exists());
+    let unplugged = folder(&world.dir.path().join("gone/steady"), true);
     refused(backups.init_copy(&unplugged).await.unwrap_err(), "attach the disk");
-    let own = CopyTarget { to: world.repository(), ..copy.clone() };
+    let own = folder(&world.repository(), true);
     refused(backups.init_copy(&own).await.unwrap_err(), "the repository itself");
-    std::fs::create_dir_all(&copy.to).unwrap();
-    std::fs::write(copy.to.join("holiday.jpg"), "x").unwrap();
+    std::fs::create_dir_all(&at).unwrap();
+    std::fs::write(at.join("holiday.jpg"), "x").unwrap();
     refused(backups.init_copy(&copy).await.unwrap_err(), "not empty");
-    std::fs::remove_file(copy.to.join("holiday.jpg")).unwrap();
+    std::fs::remove_file(at.join("holiday.jpg")).unwrap();
 
     backups.init_copy(&copy).await.unwrap();
     let away = world.dir.path().join("away");
-    std::fs::rename(copy.to.parent().unwrap(), &away).unwrap();
+    std::fs::rename(at.parent().unwrap(), &away).unwrap();
     let error = backups.copy(&copy, &point, |_| {}).await.unwrap_err();
     assert!(matches!(error, BackupError::Engine { code: Code::Away, .. }), "{error}");
-    assert!(!copy.to.exists());
+    assert!(!at.exists());
     // Another disk in its place.
-    let other = usb(&world);
-    backups.init_copy(&CopyTarget { name: "other".into(), ..other.clone() }).await.unwrap();
+    usb(&world);
+    backups.init_copy(&CopyTarget { name: "other".into(), ..copy.clone() }).await.unwrap();
     refused(backups.copy(&copy, &point, |_| {}).await.unwrap_err(), "another repository is there");
     // Its own again.
-    std::fs::remove_dir_all(other.to.parent().unwrap()).unwrap();
-    std::fs::rename(&away, copy.to.parent().unwrap()).unwrap();
+    std::fs::remove_dir_all(at.parent().unwrap()).unwrap();
+    std::fs::rename(&away, at.parent().unwrap()).unwrap();
     backups.copy(&copy, &point, |_| {}).await.unwrap();
     backups.init_copy(&copy).await.unwrap();
     assert_eq!(

@@ -81,7 +81,11 @@ pub enum Command {
     /// The copies of restore points on other disks
     Copies,
     /// The restore points, or one of them whole
+    #[command(args_conflicts_with_subcommands = true)]
     Backups {
+        /// Those that this copy holds, read from it now
+        #[arg(long, value_name = "COPY")]
+        from: Option<String>,
         #[command(subcommand)]
         action: Option<BackupsAction>,
     },
@@ -107,6 +111,9 @@ pub enum Command {
         /// The point's id or a unique beginning of it; `latest` is the newest verified
         #[arg(default_value = "latest")]
         point: String,
+        /// Read it from this copy, such as when the repository is lost; `latest` is the newest one there
+        #[arg(long, value_name = "COPY")]
+        from: Option<String>,
         /// Write it to this new or empty folder and leave the data alone
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,

@@ -238,7 +238,16 @@ pub fn copies(copies: &[CopyView]) -> String {
             phrase,
         ]);
     }
-    t.to_string()
+    // What the state leaves out, because the age alone counts: why it cannot be reached.
+    let failed = copies.iter().filter(|copy| !copy.facts.running && copy.facts.absent).filter_map(|copy| {
+        let again = copy.facts.next.map(|at| {
+            let zone = TimeZone::system();
+            format!(" It is tried again at {}.", at.0.to_zoned(zone).strftime("%H:%M"))
+        });
+        let again = again.unwrap_or_default();
+        Some(format!("{}: {}.{again}", copy.name, copy.facts.error.as_ref()?))
+    });
+    std::iter::once(t.to_string()).chain(failed).collect::<Vec<_>>().join("\n")
 }
 
 pub fn points(points: &[RestorePoint], now: WallTime) -> String {

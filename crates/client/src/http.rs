@@ -24,6 +24,9 @@ use crate::{ClientError, Figures, SOCKET};
 /// The agent answers from its snapshot; only a restore plan opens the repository, which takes seconds at worst.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// What is read from a copy may be far away, and slow to say that it cannot be reached.
+const FAR: Duration = Duration::from_secs(300);
+
 /// What is true now is made before anybody asks: an agent that takes longer hangs, and nobody should wait half a
 /// minute to hear that.
 const AT_HAND: Duration = Duration::from_secs(5);
@@ -151,7 +154,9 @@ impl Client {
     }
 
     pub async fn plan(&self, point: &str, how: &RestoreRequest) -> Result<RestorePlan, ClientError> {
-        self.tell(&["backups", point, "plan"], how).await
+        let body = serde_json::to_value(how).map_err(|e| ClientError::Setup { why: e.to_string() })?;
+        let patience = if how.from.is_some() { FAR } else { ANSWER };
+        self.within(patience, Method::POST, url(&["backups", point, "plan"]), Some(&body)).await
     }
 
     pub async fn restore(&self, point: &str, how: &RestoreRequest) -> Result<Accepted, ClientError> {
@@ -205,6 +210,11 @@ impl Client {
     /// Tells the agent that the key of the backups is kept elsewhere now, or was written down.
     pub async fn backup_key_changed(&self) -> Result<Accepted, ClientError> {
         self.post(&["backups", "key"]).await
+    }
+
+    /// The points that a copy holds, read from it now.
+    pub async fn points_of_copy(&self, name: &str) -> Result<Vec<RestorePoint>, ClientError> {
+        self.within(FAR, Method::GET, url(&["copies", name, "points"]), None).await
     }
 
     pub async fn undo(&self) -> Result<Accepted, ClientError> {
@@ -293,8 +303,18 @@ impl Client {
         url: Url,
         body: Option<&Value>,
     ) -> Result<T, ClientError> {
+        self.within(ANSWER, method, url, body).await
+    }
+
+    async fn within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<T, ClientError> {
         let what = format!("{method} {}", url.path());
-        let mut request = self.calls.request(method, url);
+        let mut request = self.calls.request(method, url).timeout(patience);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -31,6 +31,9 @@ pub struct RestoreRequest {
     /// Absolute path of a new or empty folder; the data and the services are left alone then.
     #[serde(default)]
     pub to: Option<String>,
+    /// The name of the copy that the point is read from; its id is the one that it has there.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// How a restore point is to be verified; nothing said is all of it.

@@ -12,7 +12,7 @@ use crate::words;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CopyView {
     pub name: String,
-    /// The folder of the repository that holds the copies.
+    /// Where the repository is that holds the copies: a folder, `rclone:…`, `rest:…` or `s3:…`.
     pub to: String,
     pub status: Status,
     /// `newest copied point: 2 h ago`.
@@ -40,7 +40,7 @@ pub struct CopyFacts {
     /// Somebody ended the last attempt early.
     #[serde(default)]
     pub cancelled: bool,
-    /// Its place was not there when it was looked for last.
+    /// Its place was not there, or could not be reached, when it was looked for last.
     pub absent: bool,
     /// Why the last attempt did not succeed.
     pub error: Option<String>,
@@ -58,26 +58,40 @@ pub struct CopyRequest {
 
 /// Judges a copy: status, phrase, and what to do when it is not well.
 ///
-/// `verified` is when the newest verified point here was taken. A place that is not there, such as a disk that is
-/// unplugged, is no trouble: the age of what it holds is.
+/// `verified` is when the newest verified point here was taken; `folder` tells a disk from what is reached over a
+/// network. A place that is not there, such as a disk that is unplugged, is no trouble: the age of what it holds is.
 pub fn judge_copy(
     facts: &CopyFacts,
+    folder: bool,
     verified: Option<WallTime>,
     stale_after: Duration,
     now: WallTime,
 ) -> (Status, String, &'static str) {
     const ATTACH: &str = "Attach the disk; the copy is then made by itself";
+    const REACH: &str = "See what fails with `steady copies`; when it is mended, `steady backup copy NAME`";
     const LOOK: &str = "Run `steady copies`, then `steady backup copy NAME`";
     if !facts.ready {
         let why = facts.error.as_deref().unwrap_or("not set up yet");
-        let action = "Attach the disk and run `steady backup copy NAME --init` once";
+        let action = if folder {
+            "Attach the disk and run `steady backup copy NAME --init` once"
+        } else {
+            "Run `steady backup copy NAME --init` once"
+        };
         return (Status::Warn, why.to_owned(), action);
     }
-    let there = if facts.absent { ", its place is not there" } else { "" };
+    let there = match (facts.absent, folder) {
+        (false, _) => "",
+        (true, true) => ", its place is not there",
+        (true, false) => ", its place cannot be reached",
+    };
     if let (Some(error), false) = (&facts.error, facts.absent) {
         return (Status::Warn, error.clone(), LOOK);
     }
-    let action = if facts.absent { ATTACH } else { LOOK };
+    let action = match (facts.absent, folder) {
+        (false, _) => LOOK,
+        (true, true) => ATTACH,
+        (true, false) => REACH,
+    };
     let Some(newest) = facts.newest else {
         let status = if verified.is_some() && !facts.running { Status::Warn } else { Status::Pass };
         return (status, format!("nothing copied yet{there}"), action);

@@ -285,6 +285,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/copies/{name}/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The points that a copy holds, newest first, read from it now. A restore with `from` takes their ids. */
+        get: operations["points"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/crashes": {
         parameters: {
             query?: never;
@@ -716,7 +733,7 @@ export interface components {
         Consequence: "at_once" | "starts" | "stops" | "restarts" | "agent_restart";
         /** @description What is known of a copy. */
         CopyFacts: {
-            /** @description Its place was not there when it was looked for last. */
+            /** @description Its place was not there, or could not be reached, when it was looked for last. */
             absent: boolean;
             /** @description The attempt that was begun last; `running` says whether it goes on. */
             attempt?: string | null;
@@ -746,7 +763,7 @@ export interface components {
             /** @description `newest copied point: 2 h ago`. */
             phrase: string;
             status: components["schemas"]["Status"];
-            /** @description The folder of the repository that holds the copies. */
+            /** @description Where the repository is that holds the copies: a folder, `rclone:…`, `rest:…` or `s3:…`. */
             to: string;
         };
         CrashReport: {
@@ -1288,6 +1305,8 @@ export interface components {
         };
         /** @description What of a restore point is to be restored, and where to; nothing said is all of it, into place. */
         RestoreRequest: {
+            /** @description The name of the copy that the point is read from; its id is the one that it has there. */
+            from?: string | null;
             /** @description Files and folders of the data directory, absolute or relative to it; empty is all. */
             only?: string[];
             /** @description Absolute path of a new or empty folder; the data and the services are left alone then. */
@@ -2073,6 +2092,51 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    points: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestorePoint"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

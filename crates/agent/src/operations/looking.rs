@@ -1,10 +1,13 @@
 //! What is asked of the repository and changes nothing. It has one lock: while something is done there is no answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use steady_model::api::RestoreRequest;
+use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::contents::{PointDiff, PointFolder};
 use steady_model::retention::PrunePlan;
 
+use super::work::paths;
 use super::{Backups, OperationError, OperationsHandle, known};
 
 impl OperationsHandle {
@@ -25,6 +28,27 @@ impl OperationsHandle {
         known(backups, before)?;
         known(backups, after)?;
         Ok(backups.diff(before, after).await?)
+    }
+
+    /// The points of a copy, newest first, with the ids that they have there.
+    pub async fn points_of_copy(&self, name: &str) -> Result<Vec<RestorePoint>, OperationError> {
+        let backups = self.backups.as_deref().ok_or(OperationError::NotConfigured)?;
+        Ok(backups.open_copy(self.copies.target(name)?).await?.points().to_vec())
+    }
+
+    /// What a restore would do.
+    pub async fn plan(&self, id: &str, how: RestoreRequest) -> Result<RestorePlan, OperationError> {
+        let backups = self.backups.as_ref().ok_or(OperationError::NotConfigured)?;
+        let (only, to) = (paths(how.only), how.to.map(PathBuf::from));
+        if let Some(name) = how.from {
+            let copy = backups.open_copy(self.copies.target(&name)?).await?;
+            return Ok(copy.plan(id, to.as_deref(), &only).await?);
+        }
+        known(backups, id)?;
+        Ok(match to {
+            Some(to) => backups.plan_to(id, &to, &only).await?,
+            None => backups.plan_of(id, &only).await?,
+        })
     }
 
     fn idle(&self) -> Result<&Backups, OperationError> {

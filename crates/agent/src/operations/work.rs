@@ -6,6 +6,7 @@ use std::sync::Arc;
 use steady_backup::{BackupError, Backups, Cancel, Services, Thoroughness};
 use steady_model::api::RestoreRequest;
 use steady_model::backup::{OperationKind, PointKind, RestoreOutcome, RestoreRecord};
+use steady_model::config::CopyTarget;
 use steady_sync::JobHandle;
 
 use super::running::Reporter;
@@ -16,16 +17,18 @@ use crate::registry::Registry;
 
 pub(super) enum Work {
     BackUp(PointKind),
-    /// `only` empty is all of it.
+    /// `only` empty is all of it; `from` is the copy that it is read from.
     Restore {
         id: String,
         only: Vec<PathBuf>,
+        from: Option<CopyTarget>,
     },
     /// No service and no data that are in use are touched.
     RestoreTo {
         id: String,
         to: PathBuf,
         only: Vec<PathBuf>,
+        from: Option<CopyTarget>,
     },
     Undo,
     Prune,
@@ -39,11 +42,11 @@ pub(super) enum Work {
 }
 
 impl Work {
-    pub(super) fn restore(id: &str, how: RestoreRequest) -> Self {
+    pub(super) fn restore(id: &str, how: RestoreRequest, from: Option<CopyTarget>) -> Self {
         let (id, only) = (id.to_owned(), paths(how.only));
         match how.to {
-            Some(to) => Self::RestoreTo { id, to: to.into(), only },
-            None => Self::Restore { id, only },
+            Some(to) => Self::RestoreTo { id, to: to.into(), only, from },
+            None => Self::Restore { id, only, from },
         }
     }
 
@@ -63,16 +66,23 @@ impl Work {
     /// What can be told before it is begun.
     pub(super) fn is_possible(&self, backups: &Backups) -> Result<(), OperationError> {
         match self {
-            Self::Restore { id, .. } | Self::RestoreTo { id, .. } | Self::Verify { id, .. } => {
-                known(backups, id)
-            }
+            Self::Restore { id, from: None, .. }
+            | Self::RestoreTo { id, from: None, .. }
+            | Self::Verify { id, .. } => known(backups, id),
             Self::Undo if !backups.last_restore()?.is_some_and(|r| r.can_undo) => {
                 Err(OperationError::NothingToUndo)
             }
             Self::Drill if backups.catalogue()?.iter().all(|p| p.verified.is_none()) => {
                 Err(OperationError::NothingToDrill)
             }
-            Self::Undo | Self::Prune | Self::BackUp(_) | Self::Drill | Self::Import(_) => Ok(()),
+            // Whether a copy has the point is told by the copy.
+            Self::Restore { .. }
+            | Self::RestoreTo { .. }
+            | Self::Undo
+            | Self::Prune
+            | Self::BackUp(_)
+            | Self::Drill
+            | Self::Import(_) => Ok(()),
         }
     }
 }
@@ -97,7 +107,7 @@ pub(super) async fn perform(
     reporter: Reporter,
 ) -> Result<(), OperationError> {
     let cancel = reach.cancel.clone();
-    cancel.over(performed(work, reach, moment, reporter)).await
+    Box::pin(cancel.over(performed(work, reach, moment, reporter))).await
 }
 
 async fn performed(
@@ -116,12 +126,23 @@ async fn performed(
             };
             backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
         }
-        Work::Restore { id, only } => {
+        Work::Restore { id, only, from } => {
             let _idle = Idle::all(&jobs).await?;
-            refused(backups.restore_only(&id, &only, &*services, on_progress).await?)?;
+            let record = match from {
+                Some(copy) => {
+                    let copy = backups.open_copy(&copy).await?;
+                    copy.restore(&id, &only, &*services, on_progress).await?
+                }
+                None => backups.restore_only(&id, &only, &*services, on_progress).await?,
+            };
+            refused(record)?;
         }
-        Work::RestoreTo { id, to, only } => {
+        Work::RestoreTo { id, to, only, from: None } => {
             backups.restore_to(&id, &to, &only, on_progress).await.map(drop)?;
+        }
+        Work::RestoreTo { id, to, only, from: Some(copy) } => {
+            let copy = backups.open_copy(&copy).await?;
+            copy.restore_to(&id, &to, &only, on_progress).await.map(drop)?;
         }
         Work::Undo => {
             let _idle = Idle::all(&jobs).await?;

@@ -131,7 +131,8 @@ impl World {
         let mut views = Vec::new();
         for spec in self.config.backup.iter().flat_map(|backup| &backup.copies) {
             let Some(facts) = self.backup.copies.get(&spec.name) else { continue };
-            let (status, phrase, action) = judge_copy(facts, verified, spec.stale_after, now.wall);
+            let (status, phrase, action) =
+                judge_copy(facts, spec.to.is_folder(), verified, spec.stale_after, now.wall);
             let name = spec.name.clone();
             if status != Status::Pass {
                 reasons.push(Reason {
@@ -142,7 +143,7 @@ impl World {
                     action: action.replace("NAME", &name),
                 });
             }
-            let to = spec.to.display().to_string();
+            let to = spec.to.to_string();
             views.push(CopyView { name, to, status, phrase, facts: facts.clone() });
         }
         views

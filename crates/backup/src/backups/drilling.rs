@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use steady_disk::create_private_dir;
 use steady_model::drill::DrillRecord;
 
-use super::{Backups, Inner, Written, unexpected};
+use super::{Backups, Inner, Origin, Written, unexpected};
 use crate::catalogue::{read_versioned, write_versioned};
 use crate::chosen::Chosen;
 use crate::error::BackupError;
@@ -56,7 +56,8 @@ impl Backups {
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<(), BackupError> {
         let _busy = self.inner.busy.lock().await;
-        self.inner.check(id, &self.drill_data(), &Chosen::default(), &on_progress).await
+        let here = Origin::here(&self.inner);
+        here.check(id, &self.drill_data(), &Chosen::default(), &on_progress).await
     }
 
     /// Removes the scratch folder, also one that an earlier agent left. No process may use it any more.

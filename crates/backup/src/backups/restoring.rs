@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use steady_model::backup::{RestorePlan, RestorePoint, RestoreRecord};
 
-use super::{Backups, Inner, unexpected};
+use super::{Backups, Inner, Origin, unexpected};
 use crate::cancel::Cancel;
 use crate::chosen::Chosen;
 use crate::error::BackupError;
@@ -25,20 +25,13 @@ impl Backups {
     /// if no other begins so.
     pub async fn plan_of(&self, id: &str, only: &[PathBuf]) -> Result<RestorePlan, BackupError> {
         let chosen = Chosen::new(only, &self.inner.source)?;
-        self.inner.plan(id, &chosen).await
+        self.inner.plan(&Origin::here(&self.inner), id, &chosen).await
     }
 
     /// What [`Self::restore_to`] would do.
     pub async fn plan_to(&self, id: &str, to: &Path, only: &[PathBuf]) -> Result<RestorePlan, BackupError> {
         let chosen = Chosen::new(only, &self.inner.source)?;
-        let point = plan::find(&self.inner.catalogue.read()?, id)?;
-        let place = self.inner.place(to).and_then(|place| place.free());
-        let taken = if chosen.is_all() {
-            Ok(Compared { bytes: point.bytes, lost: Vec::new(), absent: None })
-        } else {
-            self.inner.compared(&point, &chosen).await
-        };
-        Ok(plan::elsewhere(point, to, place, &chosen, taken))
+        self.inner.plan_to(&Origin::here(&self.inner), id, to, &chosen).await
     }
 
     /// As [`Self::restore`], for the paths in `only` and what lies below them; all else stays as it is now.
@@ -51,7 +44,7 @@ impl Backups {
     ) -> Result<RestoreRecord, BackupError> {
         let chosen = Chosen::new(only, &self.inner.source)?;
         let _busy = self.inner.busy.lock().await;
-        self.inner.restore(id, &chosen, services, &on_progress).await
+        self.inner.restore(&Origin::here(&self.inner), id, &chosen, services, &on_progress).await
     }
 
     /// Writes a point, or the paths in `only` of it, to `to`: an absolute path where nothing is, or an empty folder.
@@ -65,28 +58,55 @@ impl Backups {
     ) -> Result<Written, BackupError> {
         let chosen = Chosen::new(only, &self.inner.source)?;
         let _busy = self.inner.busy.lock().await;
-        self.inner.restore_to(id, to, &chosen, &on_progress).await
+        self.inner.restore_to(&Origin::here(&self.inner), id, to, &chosen, &on_progress).await
     }
 }
 
 impl Inner {
-    pub(super) async fn plan(&self, id: &str, chosen: &Chosen) -> Result<RestorePlan, BackupError> {
-        let point = plan::find(&self.catalogue.read()?, id)?;
-        let compared = self.compared(&point, chosen).await;
+    pub(super) async fn plan(
+        &self,
+        origin: &Origin<'_>,
+        id: &str,
+        chosen: &Chosen,
+    ) -> Result<RestorePlan, BackupError> {
+        let point = plan::find(&origin.points()?, id)?;
+        let compared = self.compared(origin, &point, chosen).await;
         let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
         let planned = move || plan::plan(point, &source, services, &only, compared);
         let plan = tokio::task::spawn_blocking(planned).await;
         plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
     }
 
-    async fn compared(&self, point: &RestorePoint, chosen: &Chosen) -> Result<Compared, BackupError> {
+    pub(super) async fn plan_to(
+        &self,
+        origin: &Origin<'_>,
+        id: &str,
+        to: &Path,
+        chosen: &Chosen,
+    ) -> Result<RestorePlan, BackupError> {
+        let point = plan::find(&origin.points()?, id)?;
+        let place = self.place(to).and_then(|place| place.free());
+        let taken = if chosen.is_all() {
+            Ok(Compared { bytes: point.bytes, lost: Vec::new(), absent: None })
+        } else {
+            self.compared(origin, &point, chosen).await
+        };
+        Ok(plan::elsewhere(point, to, place, chosen, taken))
+    }
+
+    async fn compared(
+        &self,
+        origin: &Origin<'_>,
+        point: &RestorePoint,
+        chosen: &Chosen,
+    ) -> Result<Compared, BackupError> {
         let command = Command::Compare {
             point: point.id.clone(),
             source: self.source.clone(),
             exclude: self.config.exclude.clone(),
             only: chosen.clone(),
         };
-        match self.engine(command, &|_| {}).await? {
+        match origin.ask(command, &|_| {}).await? {
             Done::Compared(compared) => Ok(compared),
             _ => Err(unexpected("a comparison")),
         }
@@ -94,13 +114,14 @@ impl Inner {
 
     pub(super) async fn restore(
         &self,
+        origin: &Origin<'_>,
         id: &str,
         chosen: &Chosen,
         services: &dyn Services,
         on_progress: OnProgress<'_>,
     ) -> Result<RestoreRecord, BackupError> {
         self.refuse_while_unfinished()?;
-        let plan = self.plan(id, chosen).await?;
+        let plan = self.plan(origin, id, chosen).await?;
         if Cancel::current().is_asked() {
             return Err(BackupError::Cancelled);
         }
@@ -113,24 +134,25 @@ impl Inner {
             &self.config.services,
         );
         journal.only = chosen.clone();
-        self.run(services, on_progress).restore(journal, &plan.obstacles, self).await
+        self.run(services, on_progress).restore(journal, &plan.obstacles, origin).await
     }
 
-    async fn restore_to(
+    pub(super) async fn restore_to(
         &self,
+        origin: &Origin<'_>,
         id: &str,
         to: &Path,
         chosen: &Chosen,
         on_progress: OnProgress<'_>,
     ) -> Result<Written, BackupError> {
-        let point = plan::find(&self.catalogue.read()?, id)?;
+        let point = plan::find(&origin.points()?, id)?;
         let place = self.place(to)?;
         let free = place.free()?;
         if chosen.is_all() && free < point.bytes {
             return Err(BackupError::NoRoom { path: to.to_owned(), free, needed: point.bytes });
         }
         self.paths.note_tree(&place.partial)?;
-        let written = self.write_to(&point.id, &place, chosen, on_progress).await;
+        let written = self.write_to(origin, &point.id, &place, chosen, on_progress).await;
         // Gone when all went well, and then there is nothing to remove.
         self.paths.clear_trees()?;
         written
@@ -144,6 +166,7 @@ impl Inner {
 
     async fn write_to(
         &self,
+        origin: &Origin<'_>,
         id: &str,
         place: &Place,
         chosen: &Chosen,
@@ -151,10 +174,10 @@ impl Inner {
     ) -> Result<Written, BackupError> {
         let command =
             Command::Stage { point: id.to_owned(), into: place.partial.clone(), only: chosen.clone() };
-        let Done::Staged { files, bytes } = self.engine(command, on_progress).await? else {
+        let Done::Staged { files, bytes } = origin.ask(command, on_progress).await? else {
             return Err(unexpected("a restore"));
         };
-        self.check(id, &place.partial, chosen, on_progress).await?;
+        origin.check(id, &place.partial, chosen, on_progress).await?;
         place.settle()?;
         Ok(Written { at: place.at.clone(), files, bytes })
     }

@@ -1,7 +1,9 @@
-use rustic_core::repofile::{Chunker, SnapshotFile};
-use rustic_core::{ConfigOptions, Credentials, KeyOptions, LsOptions, NoProgressBars};
+use std::collections::HashMap;
 
-use super::{Contents, Repository, connect, failed, flush, hex_id, index_failed};
+use rustic_core::repofile::{Chunker, SnapshotFile};
+use rustic_core::{ConfigOptions, Credentials, FileType, Id, KeyOptions, LsOptions, NoProgressBars, TreeId};
+
+use super::{Contents, Repository, Site, connect, failed, hex_id, index_failed};
 use crate::error::BackupError;
 
 /// A copied snapshot has another id: its moment and its content tell that it is the same.
@@ -17,15 +19,16 @@ impl Repository {
 
     /// Creates another repository whose chunks are as large as here; else a backup straight into it would store all
     /// of the data again.
-    pub(crate) fn init_like(&self, at: &std::path::Path, password: &str) -> Result<(), BackupError> {
+    pub(crate) fn init_like(&self, site: &Site, password: &str) -> Result<(), BackupError> {
         let mut config = ConfigOptions::default().set_chunker(Chunker::FixedSize);
         if let Some(size) = self.open.config().chunk_size {
             config = config.set_chunk_size(bytesize::ByteSize::b(size as u64));
         }
-        connect(at, NoProgressBars)?
+        connect(site, NoProgressBars)?
+            .0
             .init(&Credentials::password(password), &KeyOptions::default(), &config)
-            .map_err(failed("be created", at))?;
-        flush(at)
+            .map_err(failed("be created", &site.shown()))?;
+        site.flush()
     }
 }
 
@@ -44,35 +47,55 @@ impl Contents {
         Ok(all.iter().find(|s| same(s, &ours)).map(hex_id))
     }
 
-    /// The library leaves out in silence what the index here does not know: ask [`Self::proves`] of the copy.
-    pub(crate) fn copy_into(&self, point: &str, there: Repository) -> Result<(), BackupError> {
+    /// The library leaves out in silence what the index here does not know: ask [`Self::lacks`] afterwards.
+    pub(crate) fn copy_into(&self, point: &str, site: &Site, there: Repository) -> Result<(), BackupError> {
         let ours = self.snapshot(point)?;
-        let Repository { at, open } = there;
+        let Repository { at, open, .. } = there;
         let target = open.to_indexed_ids().map_err(index_failed(&at))?;
         self.repo.copy(&target, [&ours]).map_err(failed("copy a restore point", &at))?;
-        flush(&at)
+        site.flush()
     }
 
-    /// Whether every chunk of every file of a point is known here, and the pack that holds it is there.
-    pub(crate) fn proves(&self, point: &str) -> Result<(), String> {
+    /// Whether every chunk of every file of a point of ours is known there, and the file that holds it is there, as
+    /// long as it must be; the answer is what is not. The folders are read here, so that a far place is asked for
+    /// little.
+    pub(crate) fn lacks(&self, point: &str, there: &Self) -> Result<Option<String>, BackupError> {
+        let listed = there.backend.list_with_size(FileType::Pack);
+        let packs: HashMap<Id, u32> =
+            listed.map_err(failed("list its files", &there.at))?.into_iter().collect();
+        let snapshot = self.snapshot(point)?;
+        Ok(self.all_there(point, snapshot.tree, there, &packs).err())
+    }
+
+    fn all_there(
+        &self,
+        point: &str,
+        top: TreeId,
+        there: &Self,
+        packs: &HashMap<Id, u32>,
+    ) -> Result<(), String> {
+        let stored = |pack: Id, end: u32, part: &str| match packs.get(&pack) {
+            Some(size) if *size >= end => Ok(()),
+            Some(_) => Err(format!("the file {} with {part} is cut off", pack.to_hex().as_str())),
+            None => Err(format!("the file {} with {part} is not there", pack.to_hex().as_str())),
+        };
+        let tree_is_there = |tree: &TreeId, part: &str| {
+            let entry = there.repo.get_index_entry(tree).map_err(|_| format!("{part} is missing"))?;
+            stored(*entry.pack, entry.location.offset.saturating_add(entry.location.length), part)
+        };
+        tree_is_there(&top, "its list of files")?;
         let root = self.node(point, "").map_err(|e| e.to_string())?;
         let nodes = self.repo.ls(&root, &LsOptions::default()).map_err(|e| e.to_string())?;
-        let mut packs = std::collections::BTreeSet::new();
         for item in nodes {
-            let (path, node) =
-                item.map_err(failed("list a restore point", &self.at)).map_err(|e| e.to_string())?;
-            for chunk in node.content.iter().flatten() {
-                let entry = self
-                    .repo
-                    .get_index_entry(chunk)
-                    .map_err(|_| format!("a part of {} is missing", path.display()))?;
-                packs.insert(entry.pack.to_hex().as_str().to_owned());
+            let listed = item.map_err(failed("list a restore point", &self.at));
+            let (path, node) = listed.map_err(|e| e.to_string())?;
+            let part = format!("a part of {}", path.display());
+            if let Some(tree) = &node.subtree {
+                tree_is_there(tree, &part)?;
             }
-        }
-        for pack in packs {
-            let file = self.at.join("data").join(pack.get(..2).unwrap_or_default()).join(&pack);
-            if !file.is_file() {
-                return Err(format!("{} is not there", file.display()));
+            for chunk in node.content.iter().flatten() {
+                let entry = there.repo.get_index_entry(chunk).map_err(|_| format!("{part} is missing"))?;
+                stored(*entry.pack, entry.location.offset.saturating_add(entry.location.length), &part)?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use rustic_core::{
     LimitOption, Progress, ProgressBars, ProgressType, PruneOptions, PrunePlan, RusticProgress,
 };
 
-use super::{Repository, failed, flush, index_failed};
+use super::{Repository, Site, failed, flush, index_failed};
 use crate::error::BackupError;
 use crate::events::Events;
 use crate::key::KeyPlace;
@@ -33,7 +33,7 @@ impl Repository {
         key: &KeyPlace,
         events: &Arc<Events>,
     ) -> Result<Self, BackupError> {
-        Self::open_telling(at, password, key, Bars(Arc::clone(events)))
+        Self::open_telling(&Site::folder(at), password, key, Bars(Arc::clone(events)))
     }
 
     /// Ids of all snapshots.

@@ -45,16 +45,17 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
                 key::run(home, &client, key::Wish { output, saved, to, json }).await
             }
             Command::Copies => copies::list(&client, json).await,
-            Command::Backups { action: None | Some(BackupsAction::List) } => {
+            Command::Backups { from: Some(copy), .. } => copies::points(&client, &copy, json).await,
+            Command::Backups { action: None | Some(BackupsAction::List), .. } => {
                 backup::list(&client, json).await
             }
-            Command::Backups { action: Some(BackupsAction::Show { point }) } => {
+            Command::Backups { action: Some(BackupsAction::Show { point }), .. } => {
                 backup::show(&client, &point, json).await
             }
-            Command::Backups { action: Some(BackupsAction::Diff { before, after }) } => {
+            Command::Backups { action: Some(BackupsAction::Diff { before, after }), .. } => {
                 points::diff(&client, &before, &after, json).await
             }
-            Command::Backups { action: Some(BackupsAction::Files { point, path }) } => {
+            Command::Backups { action: Some(BackupsAction::Files { point, path }), .. } => {
                 points::files(&client, &point, path.as_deref(), json).await
             }
             Command::Prune { dry_run } => points::prune(&client, dry_run, json).await,
@@ -62,9 +63,11 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
                 restore::verify(&client, point.as_deref(), slice, accept_losses, json).await
             }
             Command::Drill { detach } => drill::run(&client, detach, json).await,
-            Command::Restore { point, to, only, yes, dry_run } => {
+            Command::Restore { point, from, to, only, yes, dry_run } => {
                 let consent = restore::Consent { yes, dry_run, json };
-                restore::restore(&client, &point, to.as_deref(), &only, consent).await
+                let wanted =
+                    restore::Wanted { point: &point, from: from.as_deref(), to: to.as_deref(), only: &only };
+                restore::restore(&client, wanted, consent).await
             }
             Command::Undo { yes } => backup::undo(&client, yes, json).await,
             Command::Logs(wanted) => logs::show(home, &client, wanted, json).await,

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use steady_client::Client;
+use steady_model::backup::RestorePoint;
 use steady_model::check::Status;
 
 use super::operation::waiting;
@@ -18,6 +19,31 @@ pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     }
     let well = copies.iter().all(|copy| copy.status == Status::Pass);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a copy holds.
+pub async fn points(client: &Client, copy: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let now = client.snapshot().await?.at;
+    let looking = waiting(json, &format!("reading {copy}"));
+    let points = client.points_of_copy(copy).await;
+    looking.finish_and_clear();
+    let points = points?;
+    if json {
+        style::json(&points)?;
+    } else {
+        style::say(&table::points(&points, now));
+        style::say("Only verified points are copied; when they were is known where they were taken.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The point that was meant; `latest` is the newest, because only verified ones are copied.
+pub fn choose<'a>(points: &'a [RestorePoint], copy: &str, typed: &str) -> anyhow::Result<&'a RestorePoint> {
+    if typed == "latest" {
+        return points.first().with_context(|| format!("the copy {copy} holds no restore point"));
+    }
+    super::backup::choose(points, typed)
+        .with_context(|| format!("`steady backups --from {copy}` shows what that copy holds"))
 }
 
 /// One after the other; what failed is told at the end of all.

@@ -87,7 +87,7 @@ pub async fn run(home: &Path, client: &Client, wish: Wish) -> anyhow::Result<Exi
 }
 
 fn copies(spec: &config::Backup) -> Vec<(String, String)> {
-    spec.copies.iter().map(|copy| (copy.name.clone(), copy.to.display().to_string())).collect()
+    spec.copies.iter().map(|copy| (copy.name.clone(), copy.to.to_string())).collect()
 }
 
 /// Nothing that is there is overwritten: it may be another sheet.

@@ -11,6 +11,7 @@ use steady_model::verification::Slice;
 use steady_model::words;
 
 use super::backup::{agree, choose, ended};
+use super::copies;
 use super::operation::{operation, waiting};
 use crate::{plan, style};
 
@@ -21,20 +22,28 @@ pub struct Consent {
     pub json: bool,
 }
 
-pub async fn restore(
-    client: &Client,
-    typed: &str,
-    to: Option<&Path>,
-    only: &[PathBuf],
-    consent: Consent,
-) -> anyhow::Result<ExitCode> {
+/// What the person typed of a restore.
+pub struct Wanted<'a> {
+    pub point: &'a str,
+    /// The copy that it is read from.
+    pub from: Option<&'a str>,
+    pub to: Option<&'a Path>,
+    pub only: &'a [PathBuf],
+}
+
+pub async fn restore(client: &Client, wanted: Wanted<'_>, consent: Consent) -> anyhow::Result<ExitCode> {
     let snapshot = client.snapshot().await?;
-    let point = choose(&snapshot.backup.points, typed)?;
-    let how = request(to, only)?;
+    let how = request(&wanted)?;
     let looking = waiting(consent.json, "looking what it would change");
-    let plan = client.plan(&point.id, &how).await;
+    let plan = match wanted.from {
+        None => client.plan(&choose(&snapshot.backup.points, wanted.point)?.id, &how).await?,
+        Some(copy) => {
+            let points = client.points_of_copy(copy).await?;
+            client.plan(&copies::choose(&points, copy, wanted.point)?.id, &how).await?
+        }
+    };
     looking.finish_and_clear();
-    let plan = plan?;
+    let point = &plan.point;
     if consent.dry_run && consent.json {
         style::json(&plan)?;
     } else if !consent.json {
@@ -55,14 +64,14 @@ pub async fn restore(
 }
 
 /// The agent runs in another directory than the person who types; a relative `only` is below the data directory.
-fn request(to: Option<&Path>, only: &[PathBuf]) -> anyhow::Result<RestoreRequest> {
+fn request(wanted: &Wanted<'_>) -> anyhow::Result<RestoreRequest> {
     let text = |path: &Path| {
         let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
         anyhow::Ok(text.to_owned())
     };
-    let to = to.map(|to| text(&std::path::absolute(to)?)).transpose()?;
-    let only = only.iter().map(|path| text(path)).collect::<anyhow::Result<_>>()?;
-    Ok(RestoreRequest { only, to })
+    let to = wanted.to.map(|to| text(&std::path::absolute(to)?)).transpose()?;
+    let only = wanted.only.iter().map(|path| text(path)).collect::<anyhow::Result<_>>()?;
+    Ok(RestoreRequest { only, to, from: wanted.from.map(str::to_owned) })
 }
 
 /// Nothing is replaced: nobody is asked.

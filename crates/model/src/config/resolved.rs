@@ -22,7 +22,7 @@ pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
     SqliteLimits,
 };
-pub use copy::CopyTarget;
+pub use copy::{CopyPlace, CopyTarget};
 pub use drill::{Canary, DATA, Drill, DrillBackend, PORT};
 pub use job::Job;
 pub use keep::Keep;
