@@ -107,7 +107,7 @@ pub(crate) fn copy(
             if let Some(half) = found {
                 there()?.contents()?.forget(&half)?;
             }
-            own.copy_into(point, there()?)?;
+            own.copy_into(point, Repository::open_to_copy(&to.folder, secret, key, events)?)?;
             events.phase("proving that all of it arrived", 0);
             // Opened anew: what the index on the disk says counts, not what was remembered while writing.
             let lost = |why: String| BackupError::CopyIncomplete {
