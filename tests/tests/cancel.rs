@@ -116,7 +116,9 @@ async fn a_scheduled_backup_that_is_cancelled_is_not_begun_again_at_once() {
     let s = stack.until("it has ended", |s| s.backup.last_operation.is_some()).await;
     let ended = s.backup.last_operation.unwrap();
     assert_eq!(ended.outcome, OperationOutcome::Cancelled);
-    let s = stack.until("the next one is planned", |s| s.backup.operation.is_none()).await;
+    let planned =
+        |s: &Snapshot| s.backup.operation.is_none() && s.backup.next.is_some_and(|next| next > ended.ended);
+    let s = stack.until("the next one is planned", planned).await;
     let wait = s.backup.next.unwrap().since(ended.ended).unwrap();
     assert!(wait.as_secs() > 5 * 3600, "it would begin again in {wait:?}");
     // What ends in between does not bring it back.

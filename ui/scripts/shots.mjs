@@ -20,7 +20,16 @@ const STATES = [
   'signedOut',
   'connecting',
 ];
-const BACKUPS = ['ok', 'neverBackedUp', 'backingUp', 'restored', 'bare'];
+const BACKUPS = [
+  'ok',
+  'neverBackedUp',
+  'backingUp',
+  'restoring',
+  'restored',
+  'caredFor',
+  'unfinished',
+  'bare',
+];
 
 mkdirSync(OUT, { recursive: true });
 const preview = await startPreview(0);

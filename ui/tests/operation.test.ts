@@ -39,6 +39,16 @@ function running(operation: Partial<Operation>): Snapshot {
 }
 
 describe('an operation that runs', () => {
+  it('says how far it is, how fast and how long, and nothing of what is not known', async () => {
+    await open(all.restoring);
+    const measures = screen.getByTestId('operation-measures');
+    expect(measures.textContent).toBe('41.0 MB of 71.1 MB · 120 of 312 files · 12.3 MB/s · 3 s left');
+    await push(running({ rate: null, remaining_s: null, done_files: 0, total_files: 0 }));
+    expect(measures.textContent).toBe('41.0 MB of 71.1 MB');
+    await push(running({ rate: null, remaining_s: null, done_files: 0, total_files: 0, total_bytes: 0 }));
+    expect(measures.textContent).toBe('41.0 MB');
+  });
+
   it.each(['#/', '#/backups'])('is cancelled by its id, on %s', async (hash) => {
     await open(all.restoring, hash);
     const cancel = screen.getByRole('button', { name: 'Cancel: Restoring' });

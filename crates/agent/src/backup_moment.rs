@@ -65,7 +65,7 @@ impl Moment {
                 running.retain(|name| idle.as_ref().is_ok_and(|idle| idle != name));
                 if !running.is_empty() {
                     let phase = format!("waiting for {} to end", running.join(", "));
-                    on_progress(Progress { phase, done_bytes: 0, total_bytes: 0 });
+                    on_progress(Progress::of(phase));
                 }
             }
         };

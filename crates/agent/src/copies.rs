@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steady_backup::{BackupError, Backups, Cancel, Code};
-use steady_model::backup::OperationKind;
+use steady_model::backup::{Operation, OperationKind};
 use steady_model::config::CopyTarget;
 use steady_model::copy::CopyFacts;
 use steady_model::time::WallTime;
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::mounts::Mounts;
-use crate::operations::{BackupEvent, OperationError, until};
+use crate::operations::{BackupEvent, OperationError, Reporter, until};
 
 /// After a failure it is tried again after these, and then with the last of them.
 const RETRIES: [Duration; 4] = [
@@ -113,7 +113,7 @@ struct Place {
 
 impl Place {
     /// One point after the other, the newest first: each that arrived counts, whatever happens to the next.
-    async fn copy(self, init: bool, mut facts: CopyFacts) -> Result<(), BackupError> {
+    async fn copy(self, init: bool, mut facts: CopyFacts, reporter: &Reporter) -> Result<(), BackupError> {
         if init {
             self.backups.init_copy(&self.target).await?;
         }
@@ -121,7 +121,7 @@ impl Place {
             return Err(BackupError::CopyNotReady { name: self.target.name.clone() });
         }
         for point in self.backups.uncopied(&self.target)? {
-            self.backups.copy(&self.target, &point, |_| {}).await?;
+            self.backups.copy(&self.target, &point, |p| reporter.tell(&p)).await?;
             self.recall(&mut facts);
             self.tell(&facts).await;
         }
@@ -139,6 +139,14 @@ impl Place {
             Ok(None) => facts.ready = false,
             Err(e) => facts.error = Some(e.to_string()),
         }
+    }
+
+    fn reporter(&self, attempt: &str, cancel: &Cancel) -> Reporter {
+        let started = steady_clock::now().wall;
+        let operation = Operation::begun(attempt.to_owned(), OperationKind::Copy, started);
+        let name = self.target.name.clone();
+        let told = move |now| BackupEvent::Copying(name.clone(), Some(now));
+        Reporter::new(operation, cancel.clone(), self.events.clone(), told)
     }
 
     async fn tell(&self, facts: &CopyFacts) {
@@ -225,8 +233,11 @@ impl Owner {
         self.place.tell(&self.facts).await;
         self.facts.cancelled = false;
         self.cancel = Cancel::default();
-        let (cancel, copying) = (self.cancel.clone(), self.place.clone().copy(init, self.facts.clone()));
-        self.running = Some(tokio::spawn(async move { cancel.over(copying).await }));
+        let (cancel, place, facts) = (self.cancel.clone(), self.place.clone(), self.facts.clone());
+        let reporter = place.reporter(&attempt, &cancel);
+        self.running = Some(tokio::spawn(async move {
+            reporter.during(cancel.over(place.copy(init, facts, &reporter))).await
+        }));
         attempt
     }
 
@@ -238,6 +249,9 @@ impl Owner {
     async fn ended(&mut self, result: Result<(), BackupError>) {
         self.running = None;
         self.facts.running = false;
+        // The World outlives its owners.
+        let over = BackupEvent::Copying(self.place.target.name.clone(), None);
+        let _ = self.place.events.send(over).await;
         if matches!(result, Err(BackupError::Cancelled)) {
             return self.cancelled().await;
         }

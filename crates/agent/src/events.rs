@@ -142,6 +142,9 @@ fn apply_backup(world: &mut World, event: BackupEvent) {
         BackupEvent::NextDrill(next) => facts.next_drill = next,
         BackupEvent::Pruned(record) => facts.pruned = record,
         BackupEvent::Key(key) => facts.key = key,
+        BackupEvent::Unfinished(why) => facts.unfinished = why,
+        BackupEvent::Copying(name, Some(work)) => drop(facts.copying.insert(name, work)),
+        BackupEvent::Copying(name, None) => drop(facts.copying.remove(&name)),
         BackupEvent::Copy(name, copy) => drop(facts.copies.insert(name, copy)),
     }
 }

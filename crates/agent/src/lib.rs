@@ -15,6 +15,7 @@ mod events;
 mod figures;
 mod heartbeat;
 mod history;
+mod hold;
 mod home;
 mod listeners;
 mod liveness;

@@ -6,7 +6,9 @@ mod idle;
 mod importing;
 mod key;
 mod looking;
+mod recovery;
 mod removal;
+mod reporter;
 mod running;
 mod work;
 
@@ -32,11 +34,14 @@ use ulid::Ulid;
 use crate::backup_moment::Moment;
 use crate::copies::{self, CopiesHandle};
 use crate::drills::Drills;
+use crate::hold::Hold;
 use crate::milestones;
 use crate::registry::Registry;
+use crate::stack::Stack;
 pub use error::OperationError;
 pub(crate) use idle::Idle;
-use running::{Reporter, Running, finished};
+pub(crate) use reporter::Reporter;
+use running::{Running, finished};
 use work::Work;
 
 /// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
@@ -58,8 +63,12 @@ pub enum BackupEvent {
     NextDrill(Option<WallTime>),
     Pruned(Option<PruneRecord>),
     Key(Option<BackupKeyView>),
+    /// Why an interrupted restore could not be ended; `None` when there is none.
+    Unfinished(Option<String>),
     /// The name of a copy and what is known of it.
     Copy(String, CopyFacts),
+    /// How far the copy of this name is; `None` when nothing is copied.
+    Copying(String, Option<Operation>),
 }
 
 enum Command {
@@ -140,6 +149,9 @@ pub struct Wiring {
     pub backups: Option<(Arc<Backups>, Drills)>,
     pub services: Arc<dyn Services>,
     pub jobs: Registry<JobHandle>,
+    pub stack: Stack,
+    /// A restore that was interrupted and is not ended.
+    pub hold: Hold,
     pub events: mpsc::Sender<BackupEvent>,
 }
 
@@ -161,6 +173,7 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             last: None,
             due: None,
             drill_due: None,
+            idle: None,
             not_before: None,
             no_drill_before: None,
             tidy: None,
@@ -178,6 +191,8 @@ struct Owner {
     last: Option<EndedOperation>,
     due: Option<WallTime>,
     drill_due: Option<WallTime>,
+    /// Jobs that wait for an interrupted restore to be ended.
+    idle: Option<Idle>,
     /// Who cancelled a backup or a drill does not want the schedule to begin it again at once.
     not_before: Option<WallTime>,
     no_drill_before: Option<WallTime>,
@@ -189,6 +204,7 @@ struct Owner {
 
 impl Owner {
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        self.hold_jobs().await;
         self.publish_catalogue().await;
         self.publish_last_restore().await;
         self.publish_last_drill().await;
@@ -234,26 +250,21 @@ impl Owner {
         if let Some(doing) = *self.doing.borrow() {
             return Err(OperationError::Busy { doing });
         }
+        self.refuse_between_states(&work)?;
         work.is_possible(&backups)?;
         let kind = work.kind();
         let began = steady_clock::now();
-        let operation = Operation {
-            id: Ulid::generate().to_string(),
-            kind,
-            started: began.wall,
-            phase: "beginning".to_owned(),
-            done_bytes: 0,
-            total_bytes: 0,
-            can_cancel: true,
-        };
+        let operation = Operation::begun(Ulid::generate().to_string(), kind, began.wall);
         let id = operation.id.clone();
         self.doing.send_replace(Some(kind));
-        let cancel = Cancel::default();
+        let cancel = if kind == OperationKind::Recover { Cancel::impossible() } else { Cancel::default() };
         let events = self.wiring.events.clone();
-        let reporter = Reporter { operation: operation.clone(), cancel: cancel.clone(), events };
-        reporter.tell(&Progress { phase: "beginning".to_owned(), done_bytes: 0, total_bytes: 0 });
+        let reporter =
+            Reporter::new(operation.clone(), cancel.clone(), events, |now| BackupEvent::Operation(Some(now)));
+        reporter.tell(&Progress::of("beginning"));
         let (services, jobs) = (self.wiring.services.clone(), self.wiring.jobs.clone());
-        let reach = work::Reach { backups, drills, services, jobs, cancel: cancel.clone() };
+        let hold = self.wiring.hold.clone();
+        let reach = work::Reach { backups, drills, services, jobs, hold, cancel: cancel.clone() };
         let moment = Moment::of(self.wiring.spec.as_ref());
         let task = tokio::spawn(work::perform(work, reach, moment, reporter));
         self.running = Some(Running { operation, cancel, began, task });
@@ -280,8 +291,11 @@ impl Owner {
             let took = now.awake.since(running.began.awake);
             milestones::tell(&Milestone::of_operation(kind, took, now.wall, told));
         }
-        // A removal tells of itself in its record, and what was cancelled neither failed nor succeeded.
-        if kind != OperationKind::Prune && !cancelled {
+        if kind == OperationKind::Recover {
+            self.recovered().await;
+        }
+        // Those tell of themselves in their records, and what was cancelled neither failed nor succeeded.
+        if !matches!(kind, OperationKind::Prune | OperationKind::Recover) && !cancelled {
             self.tell(BackupEvent::LastError(error.clone())).await;
         }
         self.publish_catalogue().await;

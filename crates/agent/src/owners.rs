@@ -19,6 +19,7 @@ use crate::drills::Drills;
 use crate::events::{Ears, Notice};
 use crate::figures::{self, Lookers};
 use crate::history::History;
+use crate::hold::Hold;
 use crate::home::Home;
 use crate::liveness::LivenessWatch;
 use crate::log_watch;
@@ -84,11 +85,16 @@ impl Owners {
             services.put(&spec.name, handle);
         }
         let (config_sender, in_force) = watch::channel(config.clone());
-        let stack = Stack::new(services.clone(), in_force.clone());
+        let hold = Hold::default();
+        let stack = Stack::new(services.clone(), in_force.clone()).held_by(&hold);
         let control: Arc<dyn Services> = Arc::new(ServiceControl::new(services.clone(), in_force));
         if let Some(backups) = &backups {
             // Before a service that is down can write where an interrupted restore was swapping.
-            backups.recover(&*control).await?;
+            if let Err(error) = backups.recover(&*control).await {
+                tracing::error!("an interrupted restore could not be ended: {error}");
+                let services = config.backup.as_ref().map(|spec| spec.services.as_slice());
+                hold.begin(services.unwrap_or_default(), error.to_string());
+            }
         }
         let jobs = Registry::default();
         for spec in &config.jobs {
@@ -104,6 +110,8 @@ impl Owners {
             backups: backups.zip(drills.clone()),
             services: control,
             jobs: jobs.clone(),
+            stack: stack.clone(),
+            hold,
             events: ears.backups.clone(),
         });
         for spec in &config.services {

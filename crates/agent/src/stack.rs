@@ -10,6 +10,7 @@ use steady_model::service::{Lifecycle, State, StopReason};
 use steady_supervise::{ServiceHandle, SuperviseError};
 use tokio::sync::watch;
 
+use crate::hold::Hold;
 use crate::registry::Registry;
 
 /// Beyond a service's own grace.
@@ -20,11 +21,23 @@ const STOP_MARGIN: Duration = Duration::from_secs(15);
 pub struct Stack {
     services: Registry<ServiceHandle>,
     config: watch::Receiver<Arc<Config>>,
+    hold: Hold,
 }
 
 impl Stack {
     pub fn new(services: Registry<ServiceHandle>, config: watch::Receiver<Arc<Config>>) -> Self {
-        Self { services, config }
+        Self { services, config, hold: Hold::default() }
+    }
+
+    /// None that `hold` holds is started.
+    #[must_use]
+    pub fn held_by(self, hold: &Hold) -> Self {
+        Self { hold: hold.clone(), ..self }
+    }
+
+    /// What this service waits for until an interrupted restore is ended.
+    pub fn held(&self, name: &str) -> Option<String> {
+        self.hold.waits_for(name)
     }
 
     pub fn service(&self, name: &str) -> Option<ServiceHandle> {
@@ -130,6 +143,9 @@ impl Stack {
     }
 
     fn waits_for(&self, service: &Service) -> Option<String> {
+        if let Some(held) = self.held(&service.name) {
+            return Some(held);
+        }
         let lives: Vec<(&str, Lifecycle)> = service
             .depends_on
             .iter()

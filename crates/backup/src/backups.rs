@@ -229,10 +229,11 @@ fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
     if let Ok(real) = path.canonicalize() {
         return Ok(real);
     }
-    let parent = path.parent().unwrap_or(path);
-    let real =
-        parent.canonicalize().map_err(BackupError::io("find the folder of the data directory", parent))?;
-    Ok(real.join(path.file_name().unwrap_or_default()))
+    // As far as it is there: the disk that it lies on may not be.
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return std::path::absolute(path).map_err(BackupError::io("find the folder of", path));
+    };
+    Ok(resolve(parent)?.join(name))
 }
 
 impl Inner {

@@ -31,6 +31,11 @@ impl Default for Cancel {
 }
 
 impl Cancel {
+    /// Of work that cannot be cancelled.
+    pub fn impossible() -> Self {
+        Self(Arc::new(watch::Sender::new(Stage::TooLate)))
+    }
+
     /// Runs `work`, which then ends when this is asked for. Tasks that it spawns are not reached.
     pub async fn over<F: Future>(&self, work: F) -> F::Output {
         CURRENT.scope(self.clone(), work).await

@@ -50,9 +50,18 @@ impl Chosen {
 
     /// Bytes of what is chosen.
     pub(crate) fn bytes(&self, manifest: &Manifest) -> u64 {
+        self.sizes(manifest).sum()
+    }
+
+    /// How many files that is.
+    pub(crate) fn files(&self, manifest: &Manifest) -> u64 {
+        self.sizes(manifest).count() as u64
+    }
+
+    fn sizes(&self, manifest: &Manifest) -> impl Iterator<Item = u64> {
         let stores = manifest.stores.iter().filter(|s| self.holds(s.path.as_path())).map(|s| s.bytes);
         let files = manifest.files.iter().filter(|f| self.holds(f.path.as_path())).map(|f| f.bytes);
-        stores.chain(files).sum()
+        stores.chain(files)
     }
 }
 

@@ -85,14 +85,22 @@ impl There {
                 Site::Remote(_) => BackupError::CopyGone { place },
             });
         }
-        let opened = Repository::open_at(&self.site, &self.secret, &self.key);
+        self.opened(Repository::open_at(&self.site, &self.secret, &self.key))
+    }
+
+    /// With the steps of a copy told. That it is the right one was seen before.
+    fn open_to_copy(&self, events: &Arc<Events>) -> Result<Repository, BackupError> {
+        self.opened(Repository::open_to_copy(&self.site, &self.secret, &self.key, events))
+    }
+
+    fn opened(&self, opened: Result<Repository, BackupError>) -> Result<Repository, BackupError> {
         let opened = self.told(opened).map_err(|error| match error {
             BackupError::WrongKey { path, .. } => BackupError::CopyPassword { place: path },
             error => error,
         })?;
         if self.id.as_ref().is_some_and(|id| *id != opened.id()) {
             let why = "another repository is there than the one that was set up; run `steady backup copy NAME --init` if that is right";
-            return Err(BackupError::CopyPlace { path: place, why });
+            return Err(BackupError::CopyPlace { path: self.site.shown(), why });
         }
         Ok(opened)
     }
@@ -211,7 +219,7 @@ pub(crate) fn copy(
         }
         there.told(contents.forget(&found))?;
     }
-    there.told(own.copy_into(point, &there.site, there.open()?))?;
+    there.told(own.copy_into(point, &there.site, there.open_to_copy(events)?))?;
     events.phase("proving that all of it arrived", 0);
     let lost =
         |why: String| BackupError::CopyIncomplete { id: point.to_owned(), path: there.site.shown(), why };

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::capture::{Classes, Exclude, Root, Wanted};
 use crate::error::BackupError;
 use crate::events::{Events, send};
+use crate::manifest::{CUT, MANIFEST};
 use crate::priority::be_nice;
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
@@ -123,14 +124,14 @@ fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Resul
             if let Some(absent) = only.absent(&manifest) {
                 return Err(BackupError::NotInPoint { id: point.clone(), path: absent.to_string() });
             }
-            events.phase("writing the restored data", only.bytes(&manifest));
-            let written = stage::stage(&contents, point, into, only, |bytes| events.advance(bytes))?;
+            events.phase_of("writing the restored data", only.bytes(&manifest), only.files(&manifest));
+            let written = stage::stage(&contents, point, into, only, events)?;
             Ok(Done::Staged { files: written.files, bytes: written.bytes })
         }
         Command::CheckStaged { point, root, only } => {
             let manifest = verify::manifest(&opened.contents()?, point)?;
-            events.phase("checking the restored data", only.bytes(&manifest));
-            verify::staged(&manifest, root, only, |bytes| events.advance(bytes)).map(Done::Verdict)
+            events.phase_of("checking the restored data", only.bytes(&manifest), only.files(&manifest));
+            verify::staged(&manifest, root, only, events).map(Done::Verdict)
         }
         Command::Compare { point, source, exclude, only } => {
             let manifest = verify::manifest(&opened.contents()?, point)?;
@@ -227,14 +228,18 @@ fn backup(
     events.phase("taking a common cut of the databases", 0);
     let root = Root::of(source);
     let capture = quiet::capture(wanted, request.quiesce, events)?;
-    events.phase("copying the data", capture.total_bytes);
+    events.phase_of("copying the data", capture.total_bytes, capture.total_files);
     let tag = match kind {
         PointKind::Manual => "manual",
         PointKind::Scheduled => "scheduled",
         PointKind::Safety => "safety",
     };
     let counter = Arc::clone(events);
-    let entries: Entries = Box::new(capture.entries.map(move |entry| counter.count(entry)));
+    let entries: Entries = Box::new(capture.entries.map(move |entry| {
+        // What we say of the data ourselves is none of them.
+        let ours = [CUT, MANIFEST].iter().any(|own| entry.path == Path::new(own));
+        if ours { entry } else { counter.count(entry) }
+    }));
     let appended = repository.append(entries, source, capture.taken.0, tag)?;
     let manifest = capture.ledger.finished()?;
     root.still_there(source)?;

@@ -129,8 +129,10 @@ pub enum BackupError {
         path.display(), steady_model::words::span(*age)
     )]
     ReadByRestic { path: PathBuf, age: std::time::Duration },
-    #[error("a restore that was interrupted has to be ended first; restart Steady's agent")]
+    #[error("a restore that was interrupted has to be ended first; run `steady backup recover`")]
     Unfinished,
+    #[error("the data directory {} is not there; put it back, or mount its disk", path.display())]
+    DataGone { path: PathBuf },
     #[error("the restored state did not become healthy: {why}")]
     Unhealthy { why: String },
     #[error("what writes to the data could not be stopped: {why}")]

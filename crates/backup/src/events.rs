@@ -27,9 +27,7 @@ pub(crate) struct Events {
 
 #[derive(Debug, Default)]
 struct State {
-    phase: String,
-    done: u64,
-    total: u64,
+    now: Progress,
     said: Option<Stopwatch>,
 }
 
@@ -38,15 +36,32 @@ impl Events {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// `total` bytes; 0 when that is not known.
     pub(crate) fn phase(&self, phase: &str, total: u64) {
+        self.phase_of(phase, total, 0);
+    }
+
+    /// `bytes` in `files`.
+    pub(crate) fn phase_of(&self, phase: &str, bytes: u64, files: u64) {
         let mut state = self.lock();
-        *state = State { phase: phase.to_owned(), done: 0, total, said: None };
+        let now = Progress { total_bytes: bytes, total_files: files, ..Progress::of(phase) };
+        *state = State { now, said: None };
         Self::say(&mut state);
     }
 
     pub(crate) fn advance(&self, bytes: u64) {
+        self.count_in(bytes, 0);
+    }
+
+    /// One more file is done; its bytes were told already.
+    pub(crate) fn file_done(&self) {
+        self.count_in(0, 1);
+    }
+
+    fn count_in(&self, bytes: u64, files: u64) {
         let mut state = self.lock();
-        state.done += bytes;
+        state.now.done_bytes += bytes;
+        state.now.done_files += files;
         if state.said.is_none_or(|said| said.elapsed() >= BETWEEN_LINES) {
             Self::say(&mut state);
         }
@@ -54,19 +69,16 @@ impl Events {
 
     fn say(state: &mut State) {
         state.said = Some(Stopwatch::start());
-        send(&Event::Progress(Progress {
-            phase: state.phase.clone(),
-            done_bytes: state.done,
-            total_bytes: state.total,
-        }));
+        send(&Event::Progress(state.now.clone()));
     }
 
     /// Counts an entry's bytes while they are read.
     pub(crate) fn count(self: &Arc<Self>, mut entry: Entry) -> Entry {
         if let Content::File(open) = entry.content {
             let events = Arc::clone(self);
-            entry.content =
-                Content::File(Box::new(move || Ok(Box::new(Counting { inner: open()?, events }))));
+            entry.content = Content::File(Box::new(move || {
+                Ok(Box::new(Counting { inner: open()?, events, over: false }))
+            }));
         }
         entry
     }
@@ -75,12 +87,17 @@ impl Events {
 struct Counting {
     inner: Box<dyn Read + Send>,
     events: Arc<Events>,
+    /// Its end was read and counted.
+    over: bool,
 }
 
 impl Read for Counting {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buf)?;
         self.events.advance(count as u64);
+        if count == 0 && !buf.is_empty() && !std::mem::replace(&mut self.over, true) {
+            self.events.file_done();
+        }
         Ok(count)
     }
 }

@@ -143,13 +143,25 @@ pub struct CaptureRequest {
 }
 
 /// How far the work is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// For people: `copying the data`.
     pub phase: String,
     pub done_bytes: u64,
     /// 0 while it is not known.
     pub total_bytes: u64,
+    #[serde(default)]
+    pub done_files: u64,
+    /// 0 while it is not known.
+    #[serde(default)]
+    pub total_files: u64,
+}
+
+impl Progress {
+    /// A phase of which no measure is known.
+    pub fn of(phase: impl Into<String>) -> Self {
+        Self { phase: phase.into(), ..Self::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

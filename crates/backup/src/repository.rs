@@ -3,6 +3,7 @@
 //! `rustic_core` has no locks, ignores files that fail to be read, and panics in its own restore: so callers
 //! hold [`crate::engine`]'s lock, count what was read themselves, and restore through [`Contents`].
 
+mod bars;
 mod node;
 mod prune;
 mod site;

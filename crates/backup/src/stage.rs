@@ -13,6 +13,7 @@ use steady_disk::{create_private_dir, fsync_dir};
 
 use crate::chosen::Chosen;
 use crate::error::BackupError;
+use crate::events::Events;
 use crate::manifest::{DATA, RelPath};
 use crate::repository::{ContentId, Contents, Meta, Stored, StoredKind};
 use crate::workers;
@@ -28,7 +29,7 @@ pub(crate) fn stage(
     id: &str,
     into: &Path,
     only: &Chosen,
-    on_bytes: impl Fn(u64) + Sync,
+    events: &Events,
 ) -> Result<Written, BackupError> {
     let root = contents.folder(id, DATA)?;
     std::fs::DirBuilder::new().create(into).map_err(BackupError::io("create the staging folder", into))?;
@@ -54,7 +55,7 @@ pub(crate) fn stage(
                 folders.push((path, stored.meta));
                 continue;
             }
-            StoredKind::File if links.are(&stored, &path) => {}
+            StoredKind::File if links.are(&stored, &path) => events.file_done(),
             StoredKind::File => files.push((stored, path)),
             StoredKind::Link(target) => {
                 std::os::unix::fs::symlink(target, &path)
@@ -68,7 +69,7 @@ pub(crate) fn stage(
         }
         written.files += 1;
     }
-    written.bytes = write_all(contents, files, on_bytes)?;
+    written.bytes = write_all(contents, files, events)?;
     links.make()?;
     // Inner ones first: a folder's time and mode must stand when nothing is written in it any more.
     for (path, meta) in folders.iter().rev() {
@@ -83,15 +84,15 @@ pub(crate) fn stage(
 fn write_all(
     contents: &Contents,
     mut files: Vec<(Stored, PathBuf)>,
-    on_bytes: impl Fn(u64) + Sync,
+    events: &Events,
 ) -> Result<u64, BackupError> {
     files.sort_by_key(|(stored, _)| std::cmp::Reverse(stored.meta.size));
     let work = workers::share(files, |queue| {
         let (mut bytes, mut unflushed) = (0, Unflushed::default());
         for (stored, path) in queue {
-            let (file, count) = write_file(contents, &stored, &path)?;
+            let (file, count) = write_file(contents, &stored, &path, events)?;
             bytes += count;
-            on_bytes(count);
+            events.file_done();
             unflushed.add(file, path, count)?;
         }
         unflushed.flush()?;
@@ -165,14 +166,19 @@ impl HardLinks {
     }
 }
 
-fn write_file(contents: &Contents, stored: &Stored, path: &Path) -> Result<(File, u64), BackupError> {
+fn write_file(
+    contents: &Contents,
+    stored: &Stored,
+    path: &Path,
+    events: &Events,
+) -> Result<(File, u64), BackupError> {
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(BackupError::io("create", path))?;
-    let mut counted = Counted { file, bytes: 0, failed: None };
+    let mut counted = Counted { file, bytes: 0, failed: None, events };
     let read = contents.read(stored, &mut counted);
     if let Some(source) = counted.failed {
         return Err(BackupError::Io { action: "write", path: path.to_owned(), source });
@@ -202,17 +208,19 @@ pub(crate) fn dress(path: &Path, meta: &Meta) -> Result<(), BackupError> {
 }
 
 /// Counts, and keeps the disk's own reason: the repository's error would hide a full disk.
-struct Counted {
+struct Counted<'a> {
     file: File,
     bytes: u64,
     failed: Option<io::Error>,
+    events: &'a Events,
 }
 
-impl Write for Counted {
+impl Write for Counted<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self.file.write(buf) {
             Ok(count) => {
                 self.bytes += count as u64;
+                self.events.advance(count as u64);
                 Ok(count)
             }
             Err(e) => {

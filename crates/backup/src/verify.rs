@@ -40,7 +40,6 @@ pub(crate) fn from_repository(
     scratch: &Path,
     events: &Events,
 ) -> Result<Verdict, BackupError> {
-    let on_bytes = |bytes| events.advance(bytes);
     let (manifest, tree) = match manifest(contents, id).and_then(|m| Ok((m, contents.walk(id, DATA)?))) {
         Ok(read) => read,
         // What lists the files is lost, and with it the way to each of them.
@@ -55,10 +54,10 @@ pub(crate) fn from_repository(
     let mine = |name: &str| slice.is_none_or(|slice| is_in(name, slice));
     let sizes = manifest.files.iter().map(|f| (&f.path, f.bytes));
     let sizes = sizes.chain(manifest.stores.iter().map(|s| (&s.path, s.bytes)));
-    events.phase(
-        "reading the restore point back",
-        sizes.filter(|(path, _)| mine(&path.to_string())).map(|(_, bytes)| bytes).sum(),
-    );
+    let sizes = sizes.map(|(path, bytes)| (path.to_string(), bytes));
+    let sizes = sizes.chain(manifest.dumps.iter().map(|dump| (dump.place(), dump.bytes)));
+    let sizes: Vec<u64> = sizes.filter(|(path, _)| mine(path)).map(|(_, bytes)| bytes).collect();
+    events.phase_of("reading the restore point back", sizes.iter().sum(), sizes.len() as u64);
     let mut found = Found::new(&manifest);
     let mut files = Vec::new();
     for stored in tree {
@@ -72,7 +71,7 @@ pub(crate) fn from_repository(
             found.not_a_file(&path);
         }
     }
-    for (path, read) in read_all(contents, &found, files, scratch, on_bytes)? {
+    for (path, read) in read_all(contents, &found, files, scratch, events)? {
         match read {
             Ok(read) => found.file(&path, read),
             Err(error) => found.lost(&path, &error),
@@ -83,9 +82,10 @@ pub(crate) fn from_repository(
         if !mine(&shown) {
             continue;
         }
-        match read_dump(contents, id, &shown) {
+        let read = read_dump(contents, id, &shown, events);
+        events.file_done();
+        match read {
             Ok((bytes, sha256)) => {
-                on_bytes(bytes);
                 if (bytes, &sha256) != (dump.bytes, &dump.sha256) {
                     found
                         .verdict
@@ -107,8 +107,13 @@ fn is_in(name: &str, slice: Slice) -> bool {
 }
 
 /// `pg_restore` read these very bytes when the dump was taken.
-fn read_dump(contents: &Contents, id: &str, path: &str) -> Result<(u64, String), BackupError> {
-    let mut sink = Hashing::new(None);
+fn read_dump(
+    contents: &Contents,
+    id: &str,
+    path: &str,
+    events: &Events,
+) -> Result<(u64, String), BackupError> {
+    let mut sink = Hashing::new(None, events);
     contents.read_file(id, path, &mut sink)?;
     Ok(sink.finish())
 }
@@ -118,7 +123,7 @@ pub(crate) fn staged(
     manifest: &Manifest,
     root: &Path,
     only: &Chosen,
-    on_bytes: impl Fn(u64) + Sync,
+    events: &Events,
 ) -> Result<Verdict, BackupError> {
     let mut found = Found::new(manifest);
     found.open.retain(|p| {
@@ -139,12 +144,12 @@ pub(crate) fn staged(
     let work = workers::share(files, |queue| {
         let mut all = Vec::new();
         for (path, place) in queue {
-            let mut sink = Hashing::new(None);
+            let mut sink = Hashing::new(None, events);
             let mut file = File::open(&place).map_err(BackupError::io("read back", &place))?;
             io::copy(&mut file, &mut sink).map_err(BackupError::io("read back", &place))?;
             drop(file);
             let (bytes, sha256) = sink.finish();
-            on_bytes(bytes);
+            events.file_done();
             all.push((Read::new(&found, &path, &place, bytes, &sha256), path));
         }
         Ok(all)
@@ -164,7 +169,7 @@ fn read_all(
     found: &Found<'_>,
     mut files: Vec<(RelPath, Stored)>,
     scratch: &Path,
-    on_bytes: impl Fn(u64) + Sync,
+    events: &Events,
 ) -> Result<Vec<Answer>, BackupError> {
     files.sort_by_key(|(_, stored)| Reverse(stored.meta.size));
     let work = workers::share(files, |queue| {
@@ -176,10 +181,10 @@ fn read_all(
                 let made = tempfile::Builder::new().prefix("verify-").tempfile_in(scratch);
                 copy = Some(made.map_err(BackupError::io("create a temporary file in", scratch))?);
             }
-            let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write));
+            let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write), events);
             let done = contents.read(&stored, &mut sink);
             let (bytes, sha256) = sink.finish();
-            on_bytes(bytes);
+            events.file_done();
             let image = copy.as_ref().map_or(Path::new(""), |c| c.path());
             let read = done.map(|()| Read::new(found, &path, image, bytes, &sha256));
             all.push((path, read));
@@ -339,11 +344,12 @@ struct Hashing<'a> {
     into: Option<&'a mut dyn Write>,
     bytes: u64,
     hash: Sha256,
+    events: &'a Events,
 }
 
 impl<'a> Hashing<'a> {
-    fn new(into: Option<&'a mut dyn Write>) -> Self {
-        Self { into, bytes: 0, hash: Sha256::new() }
+    fn new(into: Option<&'a mut dyn Write>, events: &'a Events) -> Self {
+        Self { into, bytes: 0, hash: Sha256::new(), events }
     }
 
     fn finish(self) -> (u64, String) {
@@ -358,6 +364,7 @@ impl Write for Hashing<'_> {
         }
         self.hash.update(buf);
         self.bytes += buf.len() as u64;
+        self.events.advance(buf.len() as u64);
         Ok(buf.len())
     }
 

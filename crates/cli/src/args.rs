@@ -240,6 +240,8 @@ pub enum BackupAction {
         /// The id of the operation [default: the one that runs]
         id: Option<String>,
     },
+    /// Try once more to end a restore that was interrupted, when the agent could not do it at its start
+    Recover,
     /// Copy the verified restore points that are not copied yet, and prove that they arrived
     Copy {
         /// The name in `[backup.copy.NAME]` [default: all]

@@ -13,6 +13,7 @@ mod live;
 mod log_printer;
 mod plan;
 mod point;
+mod progress;
 mod retention;
 mod sheet;
 mod style;

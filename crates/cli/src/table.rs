@@ -14,6 +14,7 @@ use steady_model::snapshot::{CheckView, Snapshot};
 use steady_model::time::WallTime;
 use steady_model::words;
 
+use crate::progress;
 use crate::style::{mark, paint, word};
 
 /// A terminal that is narrower, or does not tell its width, gets lines as long as they are.
@@ -46,7 +47,7 @@ pub fn snapshot(s: &Snapshot) -> String {
     }));
     lines.extend(s.backup.operation.as_ref().map(|op| {
         let share = (op.done_bytes * 100).checked_div(op.total_bytes).map(|percent| format!(" {percent} %"));
-        format!("  {}: {}{}", op.kind.gerund(), op.phase, share.unwrap_or_default())
+        format!("  {}{}: {}", op.kind.gerund(), share.unwrap_or_default(), progress::line(op))
     }));
     let services = services(s);
     let mut checks = table(&["CHECK", "STATE", "SEEN", "EVIDENCE"]);

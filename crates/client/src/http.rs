@@ -221,6 +221,11 @@ impl Client {
         self.post(&["restores", "undo"]).await
     }
 
+    /// Tries once more to end a restore that was interrupted.
+    pub async fn recover(&self) -> Result<Accepted, ClientError> {
+        self.post(&["restores", "recover"]).await
+    }
+
     /// Ends the agent; `stop_services` says whether its services end with it.
     pub async fn shutdown(&self, stop_services: bool) -> Result<Accepted, ClientError> {
         let body = serde_json::to_value(ShutdownRequest { stop_services })

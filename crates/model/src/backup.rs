@@ -157,9 +157,38 @@ pub struct Operation {
     pub done_bytes: u64,
     /// 0 while it is not known.
     pub total_bytes: u64,
+    #[serde(default)]
+    pub done_files: u64,
+    /// 0 while it is not known.
+    #[serde(default)]
+    pub total_files: u64,
+    /// Bytes a second, smoothed; `None` while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
+    /// Seconds until this phase is done; `None` while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_s: Option<u64>,
     /// Whether it can be ended early: neither past its point of no return nor ending already.
     #[serde(default)]
     pub can_cancel: bool,
+}
+
+impl Operation {
+    pub fn begun(id: String, kind: OperationKind, started: WallTime) -> Self {
+        Self {
+            id,
+            kind,
+            started,
+            phase: "beginning".to_owned(),
+            done_bytes: 0,
+            total_bytes: 0,
+            done_files: 0,
+            total_files: 0,
+            rate: None,
+            remaining_s: None,
+            can_cancel: kind != OperationKind::Recover,
+        }
+    }
 }
 
 /// An operation that is over.
@@ -194,6 +223,10 @@ pub enum OperationKind {
     RestoreElsewhere,
     Verify,
     Drill,
+    /// Ends a restore that was interrupted.
+    Recover,
+    /// Copies restore points to another place.
+    Copy,
     /// Removes restore points that the rules of `backup.keep` do not keep.
     Prune,
     /// Takes in copies that something else made before Steady.
@@ -209,6 +242,8 @@ impl OperationKind {
             Self::RestoreElsewhere => "restoring to another folder",
             Self::Verify => "verifying a restore point",
             Self::Drill => "running a drill",
+            Self::Recover => "ending an interrupted restore",
+            Self::Copy => "copying restore points",
             Self::Prune => "removing old restore points",
             Self::Import => "importing older copies",
         }

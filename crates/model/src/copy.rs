@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Operation;
 use crate::check::Status;
 use crate::time::WallTime;
 use crate::words;
@@ -17,6 +18,9 @@ pub struct CopyView {
     pub status: Status,
     /// `newest copied point: 2 h ago`.
     pub phrase: String,
+    /// How far the attempt is that goes on, with the id of `attempt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Operation>,
     #[serde(flatten)]
     pub facts: CopyFacts,
 }

@@ -30,6 +30,7 @@ pub mod service;
 pub mod settle;
 pub mod since;
 pub mod snapshot;
+pub mod speed;
 pub mod time;
 pub mod usage;
 pub mod verdict;

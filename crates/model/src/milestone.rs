@@ -72,6 +72,10 @@ impl Milestone {
             (OperationKind::Verify, Some(_)) => "verify_failed",
             (OperationKind::Import, None) => "import_complete",
             (OperationKind::Import, Some(_)) => "import_failed",
+            (OperationKind::Recover, None) => "recover_complete",
+            (OperationKind::Recover, Some(_)) => "recover_failed",
+            (OperationKind::Copy, None) => "copy_complete",
+            (OperationKind::Copy, Some(_)) => "copy_failed",
             (OperationKind::Prune, None) => "prune_complete",
             (OperationKind::Prune, Some(_)) => "prune_failed",
         };

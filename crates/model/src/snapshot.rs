@@ -163,6 +163,9 @@ pub struct BackupView {
     pub last_restore: Option<RestoreRecord>,
     /// Why the last backup or restore did not do what it was asked; cleared by the next success.
     pub last_error: Option<String>,
+    /// Why a restore that was interrupted could not be ended. What uses the data waits, and nothing else is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
     pub next: Option<WallTime>,
     /// `None` without a data directory to back up.
     #[serde(default)]

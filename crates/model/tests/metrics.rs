@@ -94,6 +94,7 @@ fn snapshot(services: Vec<ServiceView>, checks: Vec<CheckView>, jobs: Vec<JobVie
             points: vec![],
             operation: None,
             last_operation: None,
+            unfinished: None,
             last_restore: None,
             last_error: None,
             next: None,

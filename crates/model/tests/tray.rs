@@ -108,6 +108,7 @@ fn snapshot() -> Snapshot {
             points: vec![point()],
             operation: None,
             last_operation: None,
+            unfinished: None,
             last_restore: None,
             last_error: None,
             next: None,
@@ -126,6 +127,10 @@ fn operation(kind: OperationKind, total_bytes: u64) -> Operation {
         phase: "copying notes.db".into(),
         done_bytes: 40,
         total_bytes,
+        done_files: 0,
+        total_files: 0,
+        rate: None,
+        remaining_s: None,
         can_cancel: true,
     }
 }

@@ -1,5 +1,5 @@
 import type { Transport } from '../transport/transport';
-import type { Accepted, LogTail, RestorePlan } from './types';
+import type { Accepted, LogTail, PrunePlan, RestorePlan } from './types';
 
 export type ServiceCommand = 'start' | 'stop' | 'restart';
 
@@ -29,6 +29,28 @@ export class Agent {
 
   restore(point: string): Promise<Accepted> {
     return this.#post(`backups/${encodeURIComponent(point)}/restore`);
+  }
+
+  drill(): Promise<Accepted> {
+    return this.#post('drills');
+  }
+
+  /** What a removal of old restore points would do. */
+  planPrune(): Promise<PrunePlan> {
+    return this.#get('backups/prune');
+  }
+
+  prune(): Promise<Accepted> {
+    return this.#post('backups/prune');
+  }
+
+  copy(name: string): Promise<Accepted> {
+    return this.#post(`copies/${encodeURIComponent(name)}`);
+  }
+
+  /** Tries once more to end a restore that was interrupted. */
+  recover(): Promise<Accepted> {
+    return this.#post('restores/recover');
   }
 
   /** Ends an operation, or an attempt to copy, early. */

@@ -458,6 +458,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/restores/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try once more to end a restore that was interrupted and could not be ended when the agent started. */
+        post: operations["recover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/restores/undo": {
         parameters: {
             query?: never;
@@ -682,6 +699,8 @@ export interface components {
             points: components["schemas"]["RestorePoint"][];
             pruned?: components["schemas"]["PruneRecord"] | null;
             status: components["schemas"]["Status"];
+            /** @description Why a restore that was interrupted could not be ended. What uses the data waits, and nothing else is begun. */
+            unfinished?: string | null;
         };
         Change: {
             consequence: components["schemas"]["Consequence"];
@@ -765,6 +784,7 @@ export interface components {
             status: components["schemas"]["Status"];
             /** @description Where the repository is that holds the copies: a folder, `rclone:…`, `rest:…` or `s3:…`. */
             to: string;
+            work?: components["schemas"]["Operation"] | null;
         };
         CrashReport: {
             at: components["schemas"]["WallTime"];
@@ -1061,19 +1081,36 @@ export interface components {
             can_cancel?: boolean;
             /** Format: int64 */
             done_bytes: number;
+            /** Format: int64 */
+            done_files?: number;
             id: string;
             kind: components["schemas"]["OperationKind"];
             /** @description What it does right now: `copying conversations.db`. */
             phase: string;
+            /**
+             * Format: int64
+             * @description Bytes a second, smoothed; `None` while it is not known.
+             */
+            rate?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds until this phase is done; `None` while it is not known.
+             */
+            remaining_s?: number | null;
             started: components["schemas"]["WallTime"];
             /**
              * Format: int64
              * @description 0 while it is not known.
              */
             total_bytes: number;
+            /**
+             * Format: int64
+             * @description 0 while it is not known.
+             */
+            total_files?: number;
         };
         /** @enum {string} */
-        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "prune" | "import";
+        OperationKind: "backup" | "restore" | "undo" | "restore_elsewhere" | "verify" | "drill" | "recover" | "copy" | "prune" | "import";
         OperationOutcome: {
             /** @enum {string} */
             result: "done";
@@ -2411,6 +2448,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
                 };
             };
             409: {

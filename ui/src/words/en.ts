@@ -52,6 +52,8 @@ const operation: Record<Operation['kind'], string> = {
   restore_elsewhere: 'Restoring to another folder',
   verify: 'Verifying a restore point',
   drill: 'Running a drill',
+  recover: 'Ending an interrupted restore',
+  copy: 'Copying restore points',
   prune: 'Removing old restore points',
   import: 'Importing older copies',
 };
@@ -178,7 +180,62 @@ export const en = {
     cancelOf: (work: string) => `Cancel: ${work}`,
     cancelTooLate: 'It is ending, or past the step where it could be cancelled.',
     busy: 'Another operation runs; wait until it is done.',
+    unfinishedFirst: 'An interrupted restore must be ended first.',
+    progress: {
+      of: (done: string, total: string) => `${done} of ${total}`,
+      files: (n: string) => `${n} files`,
+      rate: (bytes: string) => `${bytes}/s`,
+      left: (span: string) => `${span} left`,
+    },
     failed: 'The last backup or restore did not succeed',
+  },
+
+  unfinished: {
+    heading: 'An interrupted restore could not be ended',
+    text: 'What uses the data waits, and nothing else is begun, until it is ended. Mend what is named here, then try again.',
+    retry: 'Try again',
+  },
+
+  drill: {
+    heading: 'Drill: a restore rehearsed',
+    now: 'Run a drill now',
+    next: 'Next drill',
+    never:
+      'A drill restores the newest verified point to a scratch folder, opens it, and starts the backend on it. The data in use is not touched.',
+    steps: 'What it did',
+    of: 'With the restore point of',
+    failed: 'failed',
+    work: {
+      restored: 'Restored',
+      opened: 'Opened',
+      started: 'Backend started',
+      healthy: 'Health asked',
+      canary: 'Canary question asked',
+      stopped: 'Stopped',
+    },
+  },
+
+  prune: {
+    heading: 'Old restore points',
+    look: 'What would go?',
+    never: 'None was removed so far.',
+    last: (n: number, freed: string) =>
+      n === 0 ? 'The last time, nothing had to go.' : `The last time ${n} went and freed ${freed}.`,
+    nothing: 'Nothing would go: the rules keep all of them.',
+    would: (n: number, frees: string) =>
+      n === 1 ? `One would go and free ${frees}:` : `${n} would go and free ${frees}:`,
+    now: (n: number) => (n === 1 ? 'Remove it now' : `Remove these ${n} now`),
+  },
+
+  copies: {
+    heading: 'Copies',
+    now: 'Copy now',
+    nowOf: (name: string) => `Copy to ${name} now`,
+    running: 'It is being copied.',
+    notReady: (name: string) =>
+      `Attach its disk and run \`steady backup copy ${name} --init\` in a terminal once.`,
+    points: (n: number) => (n === 1 ? '1 point copied' : `${n} points copied`),
+    next: 'tried again',
   },
 
   lastRestore: {

@@ -19,6 +19,8 @@ impl From<OperationError> for Refusal {
             OperationError::NotConfigured
             | OperationError::NothingToUndo
             | OperationError::NothingToDrill
+            | OperationError::NothingToRecover
+            | OperationError::Unfinished { .. }
             | OperationError::Refused { .. } => Self::refused(e.to_string()),
             OperationError::Over { .. } => Self::over(e.to_string()),
             OperationError::TooLate { .. } => Self::too_late(e.to_string()),
@@ -127,6 +129,14 @@ pub async fn verify(
 ) -> Begun {
     let Json(VerifyRequest { slice, accept_losses }) = how.unwrap_or_default();
     let id = surface.operations.verify(&id, Thoroughness { slice, accept_losses }).await?;
+    Ok(begun(&surface, id).await)
+}
+
+/// Try once more to end a restore that was interrupted and could not be ended when the agent started.
+#[utoipa::path(post, path = "/api/v1/restores/recover",
+    responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
+pub async fn recover(State(surface): State<Surface>) -> Begun {
+    let id = surface.operations.recover().await?;
     Ok(begun(&surface, id).await)
 }
 

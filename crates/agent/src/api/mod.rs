@@ -125,6 +125,7 @@ fn routes() -> Router<Surface> {
         .route("/api/v1/backups/prune", get(points::prune_plan).post(points::prune))
         .route("/api/v1/backups/import", post(older::import))
         .route("/api/v1/backups/key", post(backup_key::look))
+        .route("/api/v1/restores/recover", post(backups::recover))
         .route("/api/v1/restores/undo", post(backups::undo))
         .route("/api/v1/operations/{id}", delete(operations::cancel))
         .route("/api/v1/copies", get(copies::list))
@@ -161,6 +162,7 @@ fn documented() -> OpenApiRouter<Surface> {
         .routes(routes!(backups::restore))
         .routes(routes!(backups::verify))
         .routes(routes!(backups::drill))
+        .routes(routes!(backups::recover))
         .routes(routes!(backups::undo))
         .routes(routes!(points::files))
         .routes(routes!(points::diff))
@@ -241,6 +243,8 @@ mod tests {
             backups: None,
             services: Arc::new(ServiceControl::new(services.clone(), in_force.clone())),
             jobs: Registry::default(),
+            stack: Stack::new(services.clone(), in_force.clone()),
+            hold: crate::hold::Hold::default(),
             events,
         });
         let snapshots = watch::channel(Arc::new(snapshot)).1;

@@ -32,6 +32,9 @@ pub async fn command(
 ) -> Result<(StatusCode, Json<Accepted>), Refusal> {
     let service = find(&surface, &name)?;
     surface.operations.refuse_while_restoring().map_err(Refusal::busy)?;
+    if let (Some(held), Command::Start | Command::Restart) = (surface.stack.held(&name), command) {
+        return Err(Refusal::busy(format!("{name} waits: {held}; then `steady backup recover` starts it")));
+    }
     let sent = match command {
         Command::Start => surface.stack.start(&name),
         Command::Stop => service.stop(),

@@ -30,7 +30,7 @@ impl<'a> Course<'a> {
     pub fn begin(&mut self, what: DrillWork) {
         self.doing = what;
         self.since = steady_clock::now().awake;
-        self.tell(Progress { phase: what.gerund().to_owned(), done_bytes: 0, total_bytes: 0 });
+        self.tell(Progress::of(what.gerund()));
     }
 
     pub fn tell(&self, progress: Progress) {

@@ -19,6 +19,12 @@ pub enum OperationError {
     UnknownCopy { name: String },
     #[error("there is no operation {id} that runs; `steady status` shows what does")]
     UnknownOperation { id: String },
+    #[error("no restore is interrupted: there is nothing to end")]
+    NothingToRecover,
+    #[error(
+        "a restore that was interrupted must be ended first: {why}; mend that, then `steady backup recover` ends it"
+    )]
+    Unfinished { why: String },
     #[error("there is nothing to cancel: {} is over, {how}", doing.gerund())]
     Over { doing: OperationKind, how: &'static str },
     #[error(

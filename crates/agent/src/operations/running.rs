@@ -1,12 +1,11 @@
-//! The operation that runs: how far it is, and how it ends.
+//! The operation that runs, and how it ends.
 
-use steady_backup::{BackupError, Cancel, Progress};
+use steady_backup::{BackupError, Cancel};
 use steady_model::backup::{EndedOperation, Operation, OperationOutcome};
 use steady_model::time::{Now, WallTime};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{BackupEvent, OperationError};
+use super::OperationError;
 
 pub(super) struct Running {
     pub(super) operation: Operation,
@@ -33,25 +32,5 @@ pub(super) async fn finished(running: &mut Option<Running>) -> OperationOutcome 
             Err(e) => OperationOutcome::Failed { why: format!("it broke off: {e}") },
         },
         None => std::future::pending().await,
-    }
-}
-
-pub(super) struct Reporter {
-    pub(super) operation: Operation,
-    pub(super) cancel: Cancel,
-    pub(super) events: mpsc::Sender<BackupEvent>,
-}
-
-impl Reporter {
-    /// Progress is a courtesy: when the World is behind, a step of it is skipped.
-    pub(super) fn tell(&self, p: &Progress) {
-        let operation = Operation {
-            phase: p.phase.clone(),
-            done_bytes: p.done_bytes,
-            total_bytes: p.total_bytes,
-            can_cancel: self.cancel.is_possible(),
-            ..self.operation.clone()
-        };
-        let _ = self.events.try_send(BackupEvent::Operation(Some(operation)));
     }
 }

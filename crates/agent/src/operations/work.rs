@@ -9,10 +9,10 @@ use steady_model::backup::{OperationKind, PointKind, RestoreOutcome, RestoreReco
 use steady_model::config::CopyTarget;
 use steady_sync::JobHandle;
 
-use super::running::Reporter;
-use super::{Idle, OperationError, known};
+use super::{Idle, OperationError, Reporter, known};
 use crate::backup_moment::Moment;
 use crate::drills::Drills;
+use crate::hold::Hold;
 use crate::registry::Registry;
 
 pub(super) enum Work {
@@ -31,6 +31,8 @@ pub(super) enum Work {
         from: Option<CopyTarget>,
     },
     Undo,
+    /// Ends a restore that was interrupted.
+    Recover,
     Prune,
     Verify {
         id: String,
@@ -56,6 +58,7 @@ impl Work {
             Self::Restore { .. } => OperationKind::Restore,
             Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
             Self::Undo => OperationKind::Undo,
+            Self::Recover => OperationKind::Recover,
             Self::Prune => OperationKind::Prune,
             Self::Verify { .. } => OperationKind::Verify,
             Self::Drill => OperationKind::Drill,
@@ -79,6 +82,7 @@ impl Work {
             Self::Restore { .. }
             | Self::RestoreTo { .. }
             | Self::Undo
+            | Self::Recover
             | Self::Prune
             | Self::BackUp(_)
             | Self::Drill
@@ -97,6 +101,7 @@ pub(super) struct Reach {
     pub(super) drills: Drills,
     pub(super) services: Arc<dyn Services>,
     pub(super) jobs: Registry<JobHandle>,
+    pub(super) hold: Hold,
     pub(super) cancel: Cancel,
 }
 
@@ -107,16 +112,17 @@ pub(super) async fn perform(
     reporter: Reporter,
 ) -> Result<(), OperationError> {
     let cancel = reach.cancel.clone();
-    Box::pin(cancel.over(performed(work, reach, moment, reporter))).await
+    let work = Box::pin(performed(work, reach, moment, &reporter));
+    reporter.during(cancel.over(work)).await
 }
 
 async fn performed(
     work: Work,
     reach: Reach,
     moment: Moment,
-    reporter: Reporter,
+    reporter: &Reporter,
 ) -> Result<(), OperationError> {
-    let Reach { backups, services, jobs, drills, cancel } = reach;
+    let Reach { backups, services, jobs, drills, hold, cancel } = reach;
     let on_progress = move |p| reporter.tell(&p);
     match work {
         Work::BackUp(kind) => {
@@ -149,6 +155,14 @@ async fn performed(
             refused(backups.undo(&*services, on_progress).await?)?;
         }
         Work::Import(folders) => backups.import(&folders, on_progress).await.map(drop)?,
+        // Its journal says what was under way: there is nothing to cancel.
+        Work::Recover => match backups.recover(&*services).await {
+            Ok(_) => hold.end(),
+            Err(error) => {
+                hold.renew(error.to_string());
+                return Err(error.into());
+            }
+        },
         Work::Prune => backups.prune(on_progress).await.map(drop)?,
         // What it found is the point's to tell.
         Work::Verify { id, how } => backups.verify_so(&id, how, on_progress).await.map(drop)?,

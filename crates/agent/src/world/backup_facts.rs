@@ -16,6 +16,7 @@ pub struct BackupFacts {
     pub last_operation: Option<EndedOperation>,
     pub last_restore: Option<RestoreRecord>,
     pub last_error: Option<String>,
+    pub unfinished: Option<String>,
     pub next: Option<WallTime>,
     pub last_drill: Option<DrillRecord>,
     pub next_drill: Option<WallTime>,
@@ -23,4 +24,6 @@ pub struct BackupFacts {
     pub key: Option<BackupKeyView>,
     /// By name.
     pub copies: BTreeMap<String, CopyFacts>,
+    /// How far those are that are being made, by name.
+    pub copying: BTreeMap<String, Operation>,
 }

@@ -87,7 +87,11 @@ impl World {
             since: points.first().map(|p| p.taken),
             action: action.to_owned(),
         };
-        if let Some(error) = &facts.last_error {
+        if let Some(why) = &facts.unfinished {
+            let sentence = format!("an interrupted restore could not be ended: {why}");
+            let action = "Mend that, then run `steady backup recover`; what uses the data waits for it";
+            reasons.push(trouble(Status::Fail, sentence, action));
+        } else if let Some(error) = &facts.last_error {
             reasons.push(trouble(Status::Warn, error.clone(), "Open Backups for what to do"));
         } else if status != Status::Pass {
             reasons.push(trouble(status, phrase.clone(), "Back up now"));
@@ -119,6 +123,7 @@ impl World {
             last_operation: facts.last_operation.clone(),
             last_restore: facts.last_restore.clone(),
             last_error: facts.last_error.clone(),
+            unfinished: facts.unfinished.clone(),
             next: facts.next,
             pruned: facts.pruned.clone(),
             copies,
@@ -144,7 +149,8 @@ impl World {
                 });
             }
             let to = spec.to.to_string();
-            views.push(CopyView { name, to, status, phrase, facts: facts.clone() });
+            let work = self.backup.copying.get(&spec.name).cloned();
+            views.push(CopyView { name, to, status, phrase, work, facts: facts.clone() });
         }
         views
     }

@@ -42,6 +42,7 @@ pub(crate) struct Capture {
     pub ledger: Arc<Ledger>,
     pub taken: WallTime,
     pub total_bytes: u64,
+    pub total_files: u64,
     /// Folders whose files never stood still while they were copied.
     pub restless: Vec<String>,
 }
@@ -102,6 +103,8 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
     let plain = scan.plain_bytes() + wanted.dumps.whole.iter().map(|(d, _)| d.bytes).sum::<u64>();
     let total_bytes = plain + stores.iter().map(|s| s.bytes).sum::<u64>();
     let files = scan.found.iter().filter(|f| f.class != scan::Class::Dir).count() as u64;
+    let links = scan.found.iter().filter(|f| matches!(f.class, scan::Class::Link(_))).count() as u64;
+    let total_files = files - links + wanted.dumps.whole.len() as u64;
     let promised = stores.iter().map(Store::promised).collect();
     let manifest = Manifest {
         version: VERSION,
@@ -123,7 +126,8 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
     let ledger = Arc::new(Ledger::new(manifest, watch));
     let sources = entries::Sources { scan, stores, copies: groups.copies, dumps: wanted.dumps.whole.clone() };
     let entries = entries::stream(source, sources, &ledger)?;
-    Ok(Capture { entries: Box::new(entries), ledger, taken, total_bytes, restless: groups.restless })
+    let restless = groups.restless;
+    Ok(Capture { entries: Box::new(entries), ledger, taken, total_bytes, total_files, restless })
 }
 
 struct Groups {

@@ -1,10 +1,14 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustic_core::repofile::{Chunker, SnapshotFile};
 use rustic_core::{ConfigOptions, Credentials, FileType, Id, KeyOptions, LsOptions, NoProgressBars, TreeId};
 
+use super::bars::Bars;
 use super::{Contents, Repository, Site, connect, failed, hex_id, index_failed};
 use crate::error::BackupError;
+use crate::events::Events;
+use crate::key::KeyPlace;
 
 /// A copied snapshot has another id: its moment and its content tell that it is the same.
 fn same(one: &SnapshotFile, other: &SnapshotFile) -> bool {
@@ -15,6 +19,16 @@ impl Repository {
     /// Tells repositories apart, whatever their place.
     pub(crate) fn id(&self) -> String {
         self.open.config().id.to_hex().as_str().to_owned()
+    }
+
+    /// As [`Repository::open`], with the steps of a copy that is made into it told.
+    pub(crate) fn open_to_copy(
+        site: &Site,
+        password: &str,
+        key: &KeyPlace,
+        events: &Arc<Events>,
+    ) -> Result<Self, BackupError> {
+        Self::open_telling(site, password, key, Bars::copying(events))
     }
 
     /// Creates another repository whose chunks are as large as here; else a backup straight into it would store all

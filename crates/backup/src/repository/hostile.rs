@@ -7,6 +7,7 @@ use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
 
 use super::*;
 use crate::chosen::Chosen;
+use crate::events::Events;
 use crate::stage;
 
 /// An entry whose node says another name than its path.
@@ -81,7 +82,7 @@ fn refusal(entries: Vec<Forged>) -> Option<String> {
     std::fs::create_dir_all(room.join("outside")).unwrap();
     let contents =
         Repository::open(&at, "secret", &KeyPlace::File("password".into())).unwrap().contents().unwrap();
-    let done = stage::stage(&contents, &id, &room.join("into"), &Chosen::default(), |_| {});
+    let done = stage::stage(&contents, &id, &room.join("into"), &Chosen::default(), &Events::default());
     let beside: Vec<_> = std::fs::read_dir(&room).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(beside.iter().all(|n| n == "outside" || n == "into"), "it wrote {beside:?}");
     assert_eq!(std::fs::read_dir(room.join("outside")).unwrap().count(), 0, "it wrote through a link");

@@ -11,10 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use rustic_core::repofile::SnapshotId;
-use rustic_core::{
-    LimitOption, Progress, ProgressBars, ProgressType, PruneOptions, PrunePlan, RusticProgress,
-};
+use rustic_core::{LimitOption, PruneOptions, PrunePlan};
 
+use super::bars::Bars;
 use super::{Repository, Site, failed, flush, index_failed};
 use crate::error::BackupError;
 use crate::events::Events;
@@ -33,7 +32,7 @@ impl Repository {
         key: &KeyPlace,
         events: &Arc<Events>,
     ) -> Result<Self, BackupError> {
-        Self::open_telling(&Site::folder(at), password, key, Bars(Arc::clone(events)))
+        Self::open_telling(&Site::folder(at), password, key, Bars::pruning(events))
     }
 
     /// Ids of all snapshots.
@@ -109,55 +108,4 @@ impl Repository {
 fn freed(plan: &PrunePlan) -> u64 {
     let sizes = plan.stats.size_sum();
     sizes.remove + sizes.repackrm + plan.stats.size_unref + plan.stats.size_to_delete.total()
-}
-
-/// The library's progress, as ours.
-#[derive(Debug)]
-struct Bars(Arc<Events>);
-
-impl ProgressBars for Bars {
-    fn progress(&self, kind: ProgressType, prefix: &str) -> Progress {
-        let phase = match prefix {
-            "removing snapshots..." => "removing restore points",
-            "repacking..." => "writing anew what is still needed",
-            "removing unindexed packs..." => "removing what interrupted backups left",
-            "rebuilding index..." => "writing the new index",
-            "removing old index files..." => "removing the old index",
-            "removing old data packs..." | "removing old tree packs..." => "giving back room",
-            _ => "looking for what is not needed any more",
-        };
-        self.0.phase(phase, 0);
-        let bytes = matches!(kind, ProgressType::Bytes);
-        Progress::new(Bar { events: Arc::clone(&self.0), phase, bytes })
-    }
-}
-
-/// Only bytes are told: a number of files says nothing of how long it takes.
-#[derive(Debug)]
-struct Bar {
-    events: Arc<Events>,
-    phase: &'static str,
-    bytes: bool,
-}
-
-impl RusticProgress for Bar {
-    fn is_hidden(&self) -> bool {
-        false
-    }
-
-    fn set_length(&self, len: u64) {
-        if self.bytes {
-            self.events.phase(self.phase, len);
-        }
-    }
-
-    fn set_title(&self, _title: &str) {}
-
-    fn inc(&self, inc: u64) {
-        if self.bytes {
-            self.events.advance(inc);
-        }
-    }
-
-    fn finish(&self) {}
 }

@@ -48,7 +48,7 @@ impl Run<'_> {
     }
 
     fn say(&self, phase: &str) {
-        (self.on_progress)(Progress { phase: phase.to_owned(), done_bytes: 0, total_bytes: 0 });
+        (self.on_progress)(Progress::of(phase));
     }
 
     /// From the plan to the end, whichever it is. With obstacles nothing is begun.
@@ -240,10 +240,14 @@ impl Run<'_> {
             self.paths.close()?;
             return Ok(last.record);
         }
-        journal.recoveries += 1;
-        self.paths.write(&journal)?;
         let (target, other): (PathBuf, PathBuf) = (journal.target.clone(), journal.other.clone());
         blocking(move || swap::settle(&target, &other)).await?;
+        // Neither state is there, so nothing can be said to be back: services would begin with nothing.
+        if journal.old.is_some() && swap::inode(&journal.target)?.is_none() {
+            return Err(BackupError::DataGone { path: journal.target });
+        }
+        journal.recoveries += 1;
+        self.paths.write(&journal)?;
         let new_is_live = journal.new.is_some() && swap::inode(&journal.target)? == journal.new;
         let why = format!("Steady ended during the step {:?}", journal.step);
         if !new_is_live || journal.rolling_back.is_some() {

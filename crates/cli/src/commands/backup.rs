@@ -79,6 +79,19 @@ pub async fn undo(client: &Client, yes: bool, json: bool) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+pub async fn recover(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+    let id = client.recover().await?.id.context("the agent began nothing")?;
+    let last = operation(client, &id, json).await?;
+    if json {
+        style::json(&last.backup.last_restore)?;
+    } else {
+        style::say(
+            "The interrupted restore is ended; `steady status` shows how, and what waited for it goes on.",
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub fn choose<'a>(points: &'a [RestorePoint], typed: &str) -> anyhow::Result<&'a RestorePoint> {
     if typed == "latest" {
         return points

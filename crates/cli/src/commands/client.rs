@@ -35,6 +35,9 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Backup { action: Some(BackupAction::Cancel { id }), .. } => {
                 operation::cancel(&client, id, json).await
             }
+            Command::Backup { action: Some(BackupAction::Recover), .. } => {
+                backup::recover(&client, json).await
+            }
             Command::Backup { action: Some(BackupAction::Copy { name, init }), .. } => {
                 copies::make(&client, name.as_deref(), init, json).await
             }

@@ -8,7 +8,7 @@ use steady_model::check::Status;
 
 use super::operation::waiting;
 use crate::live::wait_for;
-use crate::{style, table};
+use crate::{progress, style, table};
 
 pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     let copies = client.snapshot().await?.backup.copies;
@@ -62,6 +62,9 @@ pub async fn make(client: &Client, name: Option<&str>, init: bool, json: bool) -
         let mut copy = None;
         wait_for(client, Duration::MAX, |s| {
             copy = s.backup.copies.iter().find(|copy| copy.name == name).cloned();
+            if let Some(work) = copy.as_ref().and_then(|copy| copy.work.as_ref()) {
+                sign.set_message(format!("{name}: {}", progress::line(work)));
+            }
             let begun = |c: &steady_model::copy::CopyView| c.facts.attempt.as_deref() == Some(id.as_str());
             copy.as_ref().is_some_and(|c| begun(c) && !c.facts.running)
         })

@@ -6,16 +6,20 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use steady_client::{Client, ClientError};
-use steady_model::backup::OperationOutcome;
+use steady_model::backup::{Operation, OperationOutcome};
 use steady_model::snapshot::Snapshot;
+use steady_model::time::WallTime;
 use tokio::signal::ctrl_c;
 
 use crate::exit::Left;
 use crate::live::wait_for;
-use crate::style;
+use crate::{progress, style};
 
 /// Within this a second Ctrl-C cancels what the first one only left.
 const TWICE: Duration = Duration::from_secs(2);
+
+/// Between two JSON objects of progress.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// A sign on a terminal that something is under way of which no measure is known.
 pub fn waiting(json: bool, what: &str) -> ProgressBar {
@@ -35,18 +39,43 @@ pub async fn operation(client: &Client, id: &str, json: bool) -> anyhow::Result<
     }
 }
 
-/// Waits until the operation is over, with a bar on a terminal. Ctrl-C leaves it to the agent, twice cancels it.
+/// How far an operation is, as it goes on: a bar on a terminal, or a JSON object a second beside the answer.
+struct Display {
+    bar: ProgressBar,
+    json: bool,
+    /// When it was told last as JSON.
+    told: Option<WallTime>,
+}
+
+impl Display {
+    fn new(json: bool) -> anyhow::Result<Self> {
+        let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        bar.set_style(ProgressStyle::with_template("{bar:30} {wide_msg}")?);
+        Ok(Self { bar, json, told: None })
+    }
+
+    fn show(&mut self, work: &Operation, at: WallTime) {
+        self.bar.set_length(work.total_bytes);
+        self.bar.set_position(work.done_bytes);
+        self.bar.set_message(progress::line(work));
+        let due = self.told.is_none_or(|told| at.since(told).is_none_or(|span| span >= A_SECOND));
+        if self.json && due {
+            self.told = Some(at);
+            style::note(&serde_json::to_string(work).unwrap_or_default());
+        }
+    }
+}
+
+/// Waits until the operation is over, and shows how far it is. Ctrl-C leaves it to the agent, twice cancels it.
 pub async fn outcome(client: &Client, id: &str, json: bool) -> anyhow::Result<(OperationOutcome, Snapshot)> {
-    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    bar.set_style(ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}")?);
+    let mut display = Display::new(json)?;
+    let bar = display.bar.clone();
     let mut seen = false;
     let over = wait_for(client, Duration::MAX, |s| match &s.backup.operation {
         _ if ended(s, id).is_some() => true,
         Some(op) if op.id == id => {
             seen = true;
-            bar.set_length(op.total_bytes);
-            bar.set_position(op.done_bytes);
-            bar.set_message(op.phase.clone());
+            display.show(op, s.at);
             false
         }
         // The first snapshot may be older than the operation.
@@ -65,7 +94,7 @@ pub async fn outcome(client: &Client, id: &str, json: bool) -> anyhow::Result<(O
     bar.finish_and_clear();
     match ended(&last, id) {
         Some(outcome) => Ok((outcome.clone(), last)),
-        None => bail!("it ended, and the agent does not tell how any more; `steady logs` and its log do"),
+        None => bail!("it ended, and the agent does not tell how any more; its log does"),
     }
 }
 
@@ -110,7 +139,7 @@ pub async fn cancel(client: &Client, id: Option<String>, json: bool) -> anyhow::
         let last = wait_for(client, Duration::MAX, |s| attempt(s).is_none_or(|facts| !facts.running)).await?;
         return told(json, &id, attempt(&last).is_some_and(|facts| facts.cancelled));
     }
-    let (outcome, _) = outcome(client, &id, true).await?;
+    let (outcome, _) = outcome(client, &id, json).await?;
     told(json, &id, outcome == OperationOutcome::Cancelled)
 }
 
