@@ -70,8 +70,12 @@ async fn a_restore_that_cannot_be_ended_holds_what_uses_the_data_and_nothing_els
     std::fs::rename(stack.path("disk"), stack.path("drawer")).unwrap();
 
     stack.up();
-    let s =
-        stack.until("the other service runs", |s| ready(s, "other") && s.backup.unfinished.is_some()).await;
+    let held = |s: &Snapshot| {
+        ready(s, "other")
+            && service(s, "brain").detail.contains("an interrupted restore must be ended first")
+            && s.backup.unfinished.is_some()
+    };
+    let s = stack.until("brain is held and the other service runs", held).await;
     let reason = &s.verdict.reasons[0];
     assert_eq!((s.verdict.status, reason.status), (Status::Fail, Status::Fail), "{:?}", s.verdict);
     assert!(reason.sentence.contains("interrupted restore could not be ended"), "{reason:?}");
@@ -79,7 +83,6 @@ async fn a_restore_that_cannot_be_ended_holds_what_uses_the_data_and_nothing_els
     assert!(reason.action.contains("steady backup recover"), "{reason:?}");
     let brain = service(&s, "brain");
     assert_eq!((brain.state, brain.pid), (ServiceStatus::Stopped, None));
-    assert!(brain.detail.contains("an interrupted restore must be ended first"), "{}", brain.detail);
     for command in [&["start", "brain"][..], &["restart", "brain"], &["backup"], &["undo", "--yes"]] {
         let out = stack.steady(command);
         assert_eq!(out.status.code(), Some(1), "{command:?}: {}", said(&out));

@@ -230,7 +230,7 @@ export const en = {
   copies: {
     heading: 'Copies',
     now: 'Copy now',
-    nowOf: (name: string) => `Copy to ${name} now`,
+    nowOf: (name: string) => `Copy now: ${name}`,
     running: 'It is being copied.',
     notReady: (name: string) =>
       `Attach its disk and run \`steady backup copy ${name} --init\` in a terminal once.`,
