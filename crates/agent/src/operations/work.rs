@@ -10,13 +10,13 @@ use steady_model::config::CopyTarget;
 use steady_sync::JobHandle;
 
 use super::running::Reporter;
-use super::{Idle, OperationError, known};
+use super::{Idle, Occasion, OperationError, known};
 use crate::backup_moment::Moment;
 use crate::drills::Drills;
 use crate::registry::Registry;
 
 pub(super) enum Work {
-    BackUp(PointKind),
+    BackUp(PointKind, Occasion),
     /// `only` empty is all of it; `from` is the copy that it is read from.
     Restore {
         id: String,
@@ -52,7 +52,7 @@ impl Work {
 
     pub(super) fn kind(&self) -> OperationKind {
         match self {
-            Self::BackUp(_) => OperationKind::Backup,
+            Self::BackUp(..) => OperationKind::Backup,
             Self::Restore { .. } => OperationKind::Restore,
             Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
             Self::Undo => OperationKind::Undo,
@@ -80,7 +80,7 @@ impl Work {
             | Self::RestoreTo { .. }
             | Self::Undo
             | Self::Prune
-            | Self::BackUp(_)
+            | Self::BackUp(..)
             | Self::Drill
             | Self::Import(_) => Ok(()),
         }
@@ -119,9 +119,9 @@ async fn performed(
     let Reach { backups, services, jobs, drills, cancel } = reach;
     let on_progress = move |p| reporter.tell(&p);
     match work {
-        Work::BackUp(kind) => {
+        Work::BackUp(kind, occasion) => {
             let circumstances = tokio::select! {
-                circumstances = moment.circumstances(services, &jobs, &on_progress) => circumstances,
+                circumstances = moment.circumstances(services, &jobs, &occasion, &on_progress) => circumstances,
                 () = cancel.asked() => return Err(BackupError::Cancelled.into()),
             };
             backups.take_in(kind, circumstances, on_progress).await.map(drop)?;
