@@ -11,7 +11,7 @@ use steady_model::words;
 use steady_sync::JobHandle;
 use tokio::sync::Mutex;
 
-use crate::operations::Idle;
+use crate::operations::{Idle, Occasion};
 use crate::registry::Registry;
 
 /// A lock file in the form of the first users, a pid as its text; an older one is of a process that died.
@@ -35,10 +35,11 @@ impl Moment {
         &self,
         services: Arc<dyn Services>,
         jobs: &Registry<JobHandle>,
+        occasion: &Occasion,
         on_progress: &(impl Fn(Progress) + Sync),
     ) -> Circumstances {
-        let mut notes = Vec::new();
-        for job in self.still_running(jobs, on_progress).await {
+        let mut notes: Vec<String> = occasion.note.iter().cloned().collect();
+        for job in self.still_running(jobs, occasion.before.as_deref(), on_progress).await {
             let waited = words::span(self.patience);
             notes.push(format!("The job {job} ran while it was taken; it was waited for {waited}."));
         }
@@ -50,11 +51,13 @@ impl Moment {
     async fn still_running(
         &self,
         jobs: &Registry<JobHandle>,
+        waits_for_us: Option<&str>,
         on_progress: &(impl Fn(Progress) + Sync),
     ) -> Vec<String> {
         let mut waiting = tokio::task::JoinSet::new();
         let mut running: Vec<String> = jobs.names();
-        for job in jobs.all() {
+        running.retain(|name| waits_for_us != Some(name.as_str()));
+        for job in jobs.all().into_iter().filter(|job| waits_for_us != Some(job.name())) {
             waiting.spawn(async move {
                 job.idle().await;
                 job.name().to_owned()
@@ -155,7 +158,8 @@ mod tests {
         job.run_now().await.unwrap();
         let moment = |patience| Moment { source: dir.path().to_owned(), patience };
         let short = Duration::from_millis(300);
-        let hurried = moment(short).circumstances(Arc::new(Nothing), &jobs, &|_| {}).await;
+        let hurried =
+            moment(short).circumstances(Arc::new(Nothing), &jobs, &Occasion::default(), &|_| {}).await;
         assert_eq!(hurried.notes.len(), 1, "{:?}", hurried.notes);
         assert!(hurried.notes[0].starts_with("The job sync ran while it was taken"), "{:?}", hurried.notes);
         // What must not be written meanwhile is not copied in quiet while a job may write.
@@ -163,7 +167,9 @@ mod tests {
         assert!(services.stop(&[]).await.unwrap_err().contains("sync"), "a running job was overlooked");
 
         std::fs::write(dir.path().join("go"), "").unwrap();
-        let patient = moment(Duration::from_secs(30)).circumstances(Arc::new(Nothing), &jobs, &|_| {}).await;
+        let patient = moment(Duration::from_secs(30))
+            .circumstances(Arc::new(Nothing), &jobs, &Occasion::default(), &|_| {})
+            .await;
         assert_eq!(patient.notes, Vec::<String>::new());
         let services = patient.services.unwrap();
         services.stop(&[]).await.unwrap();

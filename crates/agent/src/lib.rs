@@ -7,6 +7,7 @@
 mod api;
 mod backup_moment;
 mod backup_space;
+mod before_job;
 pub mod config_file;
 mod copies;
 mod crashes;

@@ -6,10 +6,12 @@ mod idle;
 mod importing;
 mod key;
 mod looking;
+mod occasion;
 mod recovery;
 mod removal;
 mod reporter;
 mod running;
+mod schedule;
 mod work;
 
 use std::sync::Arc;
@@ -40,12 +42,11 @@ use crate::registry::Registry;
 use crate::stack::Stack;
 pub use error::OperationError;
 pub(crate) use idle::Idle;
+pub(crate) use occasion::Occasion;
 pub(crate) use reporter::Reporter;
 use running::{Running, finished};
 use work::Work;
 
-/// A scheduled backup that failed is tried again after this, or after `every` when that is shorter.
-const RETRY: Duration = Duration::from_secs(15 * 60);
 /// The wall clock may jump: a long wait is looked at again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
@@ -72,8 +73,16 @@ pub enum BackupEvent {
 }
 
 enum Command {
-    Begin { work: Box<Work>, reply: oneshot::Sender<Result<String, OperationError>> },
-    Cancel { id: String, reply: oneshot::Sender<Result<(), OperationError>> },
+    Begin {
+        work: Box<Work>,
+        reply: oneshot::Sender<Result<String, OperationError>>,
+    },
+    Cancel {
+        id: String,
+        reply: oneshot::Sender<Result<(), OperationError>>,
+    },
+    /// Timers stand still while the machine sleeps, and schedules do not: it woke after this long, or the clock was set.
+    TimeShifted(Duration),
 }
 
 /// Begins operations and answers plans. Cheap to clone.
@@ -89,7 +98,7 @@ pub struct OperationsHandle {
 impl OperationsHandle {
     /// Takes a restore point; answers the operation's id at once.
     pub async fn back_up(&self, kind: PointKind) -> Result<String, OperationError> {
-        self.begin(Work::BackUp(kind)).await
+        self.begin(Work::BackUp(kind, Occasion::default())).await
     }
 
     pub async fn restore(&self, id: &str, how: RestoreRequest) -> Result<String, OperationError> {
@@ -175,6 +184,9 @@ pub fn start(wiring: Wiring) -> OperationsHandle {
             drill_due: None,
             idle: None,
             not_before: None,
+            began: steady_clock::now().wall,
+            failed: None,
+            woke: None,
             no_drill_before: None,
             tidy: None,
             imported: false,
@@ -195,6 +207,10 @@ struct Owner {
     idle: Option<Idle>,
     /// Who cancelled a backup or a drill does not want the schedule to begin it again at once.
     not_before: Option<WallTime>,
+    /// What of the past the schedule of backups asks for.
+    began: WallTime,
+    failed: Option<WallTime>,
+    woke: Option<WallTime>,
     no_drill_before: Option<WallTime>,
     /// When old points are to be removed.
     tidy: Option<WallTime>,
@@ -209,19 +225,20 @@ impl Owner {
         self.publish_last_restore().await;
         self.publish_last_drill().await;
         self.publish_last_prune().await;
-        self.plan_next(None).await;
+        self.plan_next().await;
         self.import_older();
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
                     Some(Command::Begin { work, reply }) => drop(reply.send(self.begin(*work))),
                     Some(Command::Cancel { id, reply }) => drop(reply.send(self.cancel(id).await)),
+                    Some(Command::TimeShifted(slept)) => self.time_shifted(slept).await,
                     None => return,
                 },
                 outcome = finished(&mut self.running) => self.ended(outcome).await,
                 () = until(self.due), if self.running.is_none() => {
                     let overdue = self.due.is_some_and(|due| due <= steady_clock::now().wall);
-                    if overdue && let Err(e) = self.begin(Work::BackUp(PointKind::Scheduled)) {
+                    if overdue && let Err(e) = self.begin(Work::BackUp(PointKind::Scheduled, Occasion::default())) {
                         tracing::warn!("the scheduled backup did not begin: {e}");
                         self.due = None;
                     }
@@ -310,20 +327,16 @@ impl Owner {
         if cancelled {
             self.postpone(kind, now.wall);
         }
-        self.plan_next((error.is_some() && kind == OperationKind::Backup).then_some(RETRY)).await;
+        if kind == OperationKind::Backup && !cancelled {
+            self.failed = error.is_some().then_some(now.wall);
+        }
+        self.plan_next().await;
         self.import_older();
     }
 
-    /// Due `every` after the newest point of ours; at once when there is none.
-    async fn plan_next(&mut self, retry: Option<Duration>) {
-        let every = self.wiring.spec.as_ref().and_then(|s| s.every);
+    async fn plan_next(&mut self) {
         let now = steady_clock::now().wall;
-        self.due = every.map(|every| match (retry, self.newest()) {
-            (Some(retry), _) => now.after(retry.min(every)),
-            (None, Some(newest)) => newest.after(every),
-            (None, None) => now,
-        });
-        self.due = self.due.map(|due| self.not_before.map_or(due, |not_before| due.max(not_before)));
+        self.due = self.backup_due(now);
         self.tell(BackupEvent::Next(self.due)).await;
         let drill_every = self.wiring.backups.as_ref().and_then(|(_, drills)| drills.every());
         let verified = self.points().iter().any(|p| p.verified.is_some());
@@ -347,11 +360,6 @@ impl Owner {
             Ok(record) => self.tell(BackupEvent::LastDrill(record)).await,
             Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
         }
-    }
-
-    fn newest(&self) -> Option<WallTime> {
-        let own = |p: &&RestorePoint| p.kind != PointKind::Safety && p.imported.is_none();
-        self.points().iter().filter(own).map(|p| p.taken).max()
     }
 
     async fn publish_catalogue(&self) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use steady_backup::{BackupError, Backups, EngineCommand, Services};
 use steady_health::{CheckEvent, ChecksHandle};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::backup_space;
+use crate::before_job::Gates;
 use crate::crashes::{self, CrashesHandle};
 use crate::drills::Drills;
 use crate::events::{Ears, Notice};
@@ -44,6 +46,8 @@ pub enum StartError {
 pub struct Owners {
     pub stack: Stack,
     pub jobs: Registry<JobHandle>,
+    /// What their runs wait for.
+    pub(crate) gates: Gates,
     pub operations: OperationsHandle,
     pub(crate) services: Registry<ServiceHandle>,
     pub(crate) checks: ChecksHandle,
@@ -97,8 +101,10 @@ impl Owners {
             }
         }
         let jobs = Registry::default();
+        let gates = Gates::new(config.backup.as_ref());
         for spec in &config.jobs {
-            jobs.put(&spec.name, steady_sync::job(spec.clone(), home.root(), ears.jobs.clone()));
+            let (events, gate) = (ears.jobs.clone(), gates.of(&spec.name));
+            jobs.put(&spec.name, steady_sync::job_behind(spec.clone(), home.root(), events, gate));
         }
         let drills = config.backup.as_ref().zip(backups.clone());
         let drills = drills.map(|(spec, backups)| Drills::new(spec, backups, &deps));
@@ -114,6 +120,7 @@ impl Owners {
             hold,
             events: ears.backups.clone(),
         });
+        gates.lead_to(&operations);
         for spec in &config.services {
             stack.changed(&spec.name);
         }
@@ -131,6 +138,7 @@ impl Owners {
             wakeful: power::keep_awake(ears.notices.clone()),
             stack,
             jobs,
+            gates,
             operations,
             services,
             checks: steady_health::watch(config.checks.clone(), ears.checks.clone()),
@@ -205,17 +213,18 @@ impl Owners {
                 if let Some(history) = &self.history {
                     history.slept(now.wall, slept);
                 }
-                self.time_shifted();
+                self.time_shifted(slept);
             }
             Notice::Space(space) => world.space_seen(space, steady_clock::now()),
             Notice::History(trouble) => world.history_told(trouble, steady_clock::now()),
-            Notice::ClockSet => self.time_shifted(),
+            Notice::ClockSet => self.time_shifted(Duration::ZERO),
             Notice::Awake(awake) => world.kept_awake(&awake),
         }
     }
 
     /// Schedules are of wall time, and timers are not.
-    fn time_shifted(&self) {
+    fn time_shifted(&self, slept: Duration) {
+        self.operations.time_shifted(slept);
         for job in self.jobs.all() {
             job.time_shifted();
         }

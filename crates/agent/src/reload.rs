@@ -169,7 +169,8 @@ async fn change_jobs(owners: &Owners, new: &Config, changes: &[Change]) {
             job.shutdown().await;
         }
         if let Some(spec) = new.jobs.iter().find(|j| j.name == name) {
-            let job = steady_sync::job(spec.clone(), &owners.deps.home, owners.ears.jobs.clone());
+            let (events, gate) = (owners.ears.jobs.clone(), owners.gates.of(name));
+            let job = steady_sync::job_behind(spec.clone(), &owners.deps.home, events, gate);
             owners.jobs.put(name, job);
         }
     }

@@ -74,6 +74,9 @@ pub enum Command {
         /// Do not wait for its end
         #[arg(long)]
         detach: bool,
+        /// A few words that the restore point shall say, such as `upgrade`; the exit code tells whether it is verified
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         /// Wait for its end, which is the default
         #[arg(long, conflicts_with = "detach")]
         wait: bool,

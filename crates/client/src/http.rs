@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use steady_model::api::{
-    Accepted, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, RestoreRequest, ShutdownRequest,
-    VerifyRequest,
+    Accepted, BackupRequest, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, RestoreRequest,
+    ShutdownRequest, VerifyRequest,
 };
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::contents::{PointDiff, PointFolder};
@@ -146,6 +146,11 @@ impl Client {
 
     pub async fn back_up(&self) -> Result<Accepted, ClientError> {
         self.post(&["backups"]).await
+    }
+
+    /// As [`Self::back_up`], for a reason that the point shall say.
+    pub async fn back_up_for(&self, reason: String) -> Result<Accepted, ClientError> {
+        self.tell(&["backups"], &BackupRequest { reason: Some(reason) }).await
     }
 
     /// Newest first.

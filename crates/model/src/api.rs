@@ -22,6 +22,14 @@ pub struct Problem {
     pub detail: String,
 }
 
+/// What a backup is taken for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BackupRequest {
+    /// A few words that the point shall say, such as `upgrade`.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
 /// What of a restore point is to be restored, and where to; nothing said is all of it, into place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RestoreRequest {

@@ -13,7 +13,7 @@ pub use freshness::{Failed, Freshness, STALE_AFTER, Seen, freshness};
 pub use run::{Rules, Told, judge_run, milestone, run_ends};
 pub use schedule::{Cron, CronError, Grid, Plan, Retry, Schedule, Slots, plan};
 use serde::{Deserialize, Serialize};
-pub use timing::{Next, Timing};
+pub use timing::{NAP, Next, Timing, WAKE_SETTLE};
 
 use crate::process::Exit;
 use crate::time::{Now, WallTime};

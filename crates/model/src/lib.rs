@@ -7,6 +7,7 @@
 pub mod action;
 pub mod api;
 pub mod backup;
+pub mod backup_schedule;
 pub mod check;
 pub mod config;
 pub mod contents;

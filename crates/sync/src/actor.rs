@@ -19,6 +19,7 @@ use ulid::Ulid;
 
 use crate::elsewhere::{OutputWatch, follow_output};
 use crate::error::RunRefused;
+use crate::gate::Gate;
 use crate::handle::{Command, JobHandle};
 use crate::history::{Entry, History, Past, Unfinished};
 use crate::run::{self, Done};
@@ -28,6 +29,16 @@ use crate::{SyncEvent, clock, orphan};
 /// Takes a job into care: `home` is Steady's own folder, where the run records are. Must be called within a
 /// tokio runtime.
 pub fn job(spec: Job, home: &Path, events: mpsc::Sender<SyncEvent>) -> JobHandle {
+    job_behind(spec, home, events, None)
+}
+
+/// As [`job`]; each of its runs waits for the gate.
+pub fn job_behind(
+    spec: Job,
+    home: &Path,
+    events: mpsc::Sender<SyncEvent>,
+    gate: Option<Arc<dyn Gate>>,
+) -> JobHandle {
     let (commands, inbox) = mpsc::channel(8);
     let (marked, markers) = mpsc::channel(8);
     let (observed, runs) = mpsc::channel(8);
@@ -47,6 +58,7 @@ pub fn job(spec: Job, home: &Path, events: mpsc::Sender<SyncEvent>) -> JobHandle
         timing: Timing::new(steady_clock::now()),
         polled: None,
         next_told: None,
+        gate,
     };
     tokio::spawn(owner.run(inbox, news));
     JobHandle { job: spec, commands }
@@ -91,6 +103,7 @@ struct Owner {
     /// How often the markers are read where the system gives no events.
     polled: Option<Duration>,
     next_told: Option<WallTime>,
+    gate: Option<Arc<dyn Gate>>,
     _markers: MarkerWatch,
     _output: Option<OutputWatch>,
 }
@@ -258,8 +271,8 @@ impl Owner {
                 });
             }
         }
-        let (spec, history) = (Arc::clone(&self.spec), self.history.clone());
-        let begun = spawn_blocking(move || run::begin(&spec, &history, slot))
+        let (spec, history, gate) = (Arc::clone(&self.spec), self.history.clone(), self.gate.clone());
+        let begun = spawn_blocking(move || run::begin(&spec, &history, slot, gate))
             .await
             .map_err(|_| RunRefused::Ending { job: self.spec.name.clone() })??;
         let (id, at) = (begun.id.clone(), begun.at);

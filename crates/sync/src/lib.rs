@@ -8,6 +8,7 @@ mod actor;
 mod clock;
 mod elsewhere;
 mod error;
+mod gate;
 mod handle;
 mod history;
 mod markers;
@@ -18,8 +19,9 @@ mod run;
 mod volume;
 mod watch;
 
-pub use actor::job;
+pub use actor::{job, job_behind};
 pub use error::{RunRefused, SyncError};
+pub use gate::{Gate, Opening};
 pub use handle::JobHandle;
 pub use watch::{Watched, follow_markers};
 

@@ -14,19 +14,27 @@ use tracing::{error, info};
 use ulid::Ulid;
 
 use crate::error::{RunRefused, SyncError};
+use crate::gate::Gate;
 use crate::history::{Entry, History, Unfinished};
 use crate::markers;
 use crate::output::Output;
 use crate::process::{Ended, Ending, Process, SpawnError};
 
-/// A run whose process was started under the lock, or could not be.
+/// A run that has its lock, or could not have it.
 pub struct Begun {
     pub id: String,
     pub at: Now,
     pub slot: Option<WallTime>,
     /// None where the lock file could not be opened, so that nothing was started.
     lock: Option<FileLock>,
-    process: Result<Process, SpawnError>,
+    start: Start,
+}
+
+enum Start {
+    /// The process was started under the lock, or could not be.
+    Process(Result<Process, SpawnError>),
+    /// It starts when the gate is open.
+    Behind(Arc<dyn Gate>),
 }
 
 /// What a run leaves.
@@ -36,12 +44,18 @@ pub struct Done {
     pub markers: Markers,
 }
 
-/// Takes the lock and starts the process. Blocks; must be called within a tokio runtime.
-pub fn begin(job: &Job, history: &History, slot: Option<WallTime>) -> Result<Begun, RunRefused> {
-    let command = job.command.as_ref().ok_or_else(|| RunRefused::NotOurs { job: job.name.clone() })?;
+/// Takes the lock, and starts the process when there is no gate. Blocks; must be called within a tokio runtime.
+pub fn begin(
+    job: &Job,
+    history: &History,
+    slot: Option<WallTime>,
+    gate: Option<Arc<dyn Gate>>,
+) -> Result<Begun, RunRefused> {
+    if job.command.is_none() {
+        return Err(RunRefused::NotOurs { job: job.name.clone() });
+    }
     let at = steady_clock::now();
-    let mut holder =
-        Holder { pid: std::process::id(), what: job.name.clone(), since: format!("{:.0}", at.wall) };
+    let holder = Holder { pid: std::process::id(), what: job.name.clone(), since: format!("{:.0}", at.wall) };
     // Who holds it is a refusal. A lock that cannot be made is a failed run: nobody would hear of a refusal by
     // schedule, and the job would look as if it had never been tried.
     let locked = match FileLock::try_acquire(&job.lock, &holder) {
@@ -53,31 +67,62 @@ pub fn begin(job: &Job, history: &History, slot: Option<WallTime>) -> Result<Beg
         // Better an unrecorded sync than none.
         error!(job = job.name, "{e}");
     }
-    let (lock, process) = match locked {
-        Ok(mut lock) => {
-            let process = Process::spawn(job, command, &lock, &id);
-            if let Ok(process) = &process {
-                info!(job = job.name, run = id, pid = process.pid(), "started");
-                holder.pid = process.pid();
-                // The note is only for people.
-                let _ = lock.name(&holder);
-            }
-            (Some(lock), process)
+    let (lock, start) = match (locked, gate) {
+        (Ok(lock), Some(gate)) => (Some(lock), Start::Behind(gate)),
+        (Ok(mut lock), None) => {
+            let process = start(job, &mut lock, &id, at.wall);
+            (Some(lock), Start::Process(process))
         }
-        Err(e) => (None, Err(e.into())),
+        (Err(e), _) => (None, Start::Process(Err(e.into()))),
     };
-    Ok(Begun { id, at, slot, lock, process })
+    Ok(Begun { id, at, slot, lock, start })
+}
+
+/// Blocks; must be called within a tokio runtime.
+fn start(job: &Job, lock: &mut FileLock, id: &str, since: WallTime) -> Result<Process, SpawnError> {
+    let command = job.command.as_deref().unwrap_or_default();
+    let process = Process::spawn(job, command, lock, id)?;
+    info!(job = job.name, run = id, pid = process.pid(), "started");
+    let since = format!("{since:.0}");
+    // The note is only for people.
+    let _ = lock.name(&Holder { pid: process.pid(), what: job.name.clone(), since });
+    Ok(process)
 }
 
 impl Begun {
     /// Follows the run to its end. `stop` ends it early.
-    pub async fn finish(self, job: Arc<Job>, history: History, stop: oneshot::Receiver<()>) -> Option<Done> {
-        let (outcome, ended) = match self.process {
+    pub async fn finish(
+        mut self,
+        job: Arc<Job>,
+        history: History,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Option<Done> {
+        let started = match self.start {
+            Start::Process(process) => process.map_err(|e| Outcome::Failed { why: e.to_string() }),
+            Start::Behind(gate) => {
+                let opened = tokio::select! {
+                    opened = gate.open(&job.name) => opened.map_err(|why| Outcome::Failed { why }),
+                    _ = &mut stop => Err(Outcome::Killed),
+                };
+                match (opened, self.lock.take()) {
+                    (Ok(()), Some(lock)) => {
+                        let (lock, process) = start_behind(&job, lock, &self.id, self.at.wall).await?;
+                        self.lock = Some(lock);
+                        process.map_err(|e| Outcome::Failed { why: e.to_string() })
+                    }
+                    (opened, lock) => {
+                        self.lock = lock;
+                        Err(opened.err().unwrap_or(Outcome::Killed))
+                    }
+                }
+            }
+        };
+        let (outcome, ended) = match started {
             Ok(process) => {
                 let ended = process.follow(job.timeout, stop).await;
                 (judge(&ended), Some(ended))
             }
-            Err(e) => (Outcome::Failed { why: e.to_string() }, None),
+            Err(outcome) => (outcome, None),
         };
         let (exit, output) = ended.map_or_else(Default::default, |e| (e.exit, e.output));
         let record = RunRecord {
@@ -101,6 +146,21 @@ impl Begun {
         .await
         .ok()
     }
+}
+
+/// `None` when the runtime ends.
+async fn start_behind(
+    job: &Arc<Job>,
+    mut lock: FileLock,
+    id: &str,
+    since: WallTime,
+) -> Option<(FileLock, Result<Process, SpawnError>)> {
+    let (job, id) = (Arc::clone(job), id.to_owned());
+    let starting = spawn_blocking(move || {
+        let process = start(&job, &mut lock, &id, since);
+        (lock, process)
+    });
+    starting.await.ok()
 }
 
 fn judge(ended: &Ended) -> Outcome {

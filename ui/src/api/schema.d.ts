@@ -680,6 +680,11 @@ export interface components {
             reminder?: string | null;
             saved?: components["schemas"]["WallTime"] | null;
         };
+        /** @description What a backup is taken for. */
+        BackupRequest: {
+            /** @description A few words that the point shall say, such as `upgrade`. */
+            reason?: string | null;
+        };
         BackupView: {
             /** @description Whether a data directory to back up is configured. */
             configured: boolean;
@@ -1658,7 +1663,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["BackupRequest"] | null;
+            };
+        };
         responses: {
             202: {
                 headers: {

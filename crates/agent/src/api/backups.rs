@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use steady_backup::{BackupError, Code, Thoroughness};
-use steady_model::api::{Accepted, Problem, RestoreRequest, VerifyRequest};
+use steady_model::api::{Accepted, BackupRequest, Problem, RestoreRequest, VerifyRequest};
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint};
 use steady_model::snapshot::BackupView;
 use tokio::time::timeout;
@@ -67,10 +67,14 @@ pub async fn list(State(surface): State<Surface>) -> Json<Vec<RestorePoint>> {
 }
 
 /// Take a restore point now.
-#[utoipa::path(post, path = "/api/v1/backups",
+#[utoipa::path(post, path = "/api/v1/backups", request_body = Option<BackupRequest>,
     responses((status = 202, body = Accepted), (status = 409, body = Problem)))]
-pub async fn take(State(surface): State<Surface>) -> Begun {
-    let id = surface.operations.back_up(PointKind::Manual).await?;
+pub async fn take(State(surface): State<Surface>, wanted: Option<Json<BackupRequest>>) -> Begun {
+    let Json(BackupRequest { reason }) = wanted.unwrap_or_default();
+    let id = match reason {
+        Some(reason) => surface.operations.back_up_for(&reason).await?,
+        None => surface.operations.back_up(PointKind::Manual).await?,
+    };
     Ok(begun(&surface, id).await)
 }
 

@@ -1,5 +1,6 @@
 //! Ending an operation early: always by its id, so that who asks late never ends the next one.
 
+use jiff::tz::TimeZone;
 use steady_model::backup::{Operation, OperationKind, OperationOutcome};
 use steady_model::time::WallTime;
 use tokio::sync::oneshot;
@@ -54,11 +55,11 @@ impl Owner {
     /// What is due already waits for its next time; what is due later comes as planned.
     pub(super) fn postpone(&mut self, cancelled: OperationKind, now: WallTime) {
         let drills = self.wiring.backups.as_ref().and_then(|(_, drills)| drills.every());
-        let backups = self.wiring.spec.as_ref().and_then(|spec| spec.every);
+        let backups = self.wiring.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
         let overdue = |due: Option<WallTime>| due.is_none_or(|due| due <= now);
         match cancelled {
             OperationKind::Backup if overdue(self.due) => {
-                self.not_before = backups.map(|every| now.after(every));
+                self.not_before = backups.and_then(|schedule| schedule.following(now, &TimeZone::system()));
             }
             OperationKind::Drill if overdue(self.drill_due) => {
                 self.no_drill_before = drills.map(|every| now.after(every));

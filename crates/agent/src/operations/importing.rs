@@ -14,7 +14,7 @@ impl Owner {
     /// Those of the configuration, once in an agent's life, after the first backup of our own: that one is missed more.
     pub(super) fn import_older(&mut self) {
         let Some((backups, _)) = &self.wiring.backups else { return };
-        if self.imported || self.running.is_some() || self.newest().is_none() || !backups.has_older() {
+        if self.imported || self.running.is_some() || self.own_points().is_empty() || !backups.has_older() {
             return;
         }
         self.imported = true;

@@ -9,14 +9,14 @@ use steady_model::backup::{OperationKind, PointKind, RestoreOutcome, RestoreReco
 use steady_model::config::CopyTarget;
 use steady_sync::JobHandle;
 
-use super::{Idle, OperationError, Reporter, known};
+use super::{Idle, Occasion, OperationError, Reporter, known};
 use crate::backup_moment::Moment;
 use crate::drills::Drills;
 use crate::hold::Hold;
 use crate::registry::Registry;
 
 pub(super) enum Work {
-    BackUp(PointKind),
+    BackUp(PointKind, Occasion),
     /// `only` empty is all of it; `from` is the copy that it is read from.
     Restore {
         id: String,
@@ -54,7 +54,7 @@ impl Work {
 
     pub(super) fn kind(&self) -> OperationKind {
         match self {
-            Self::BackUp(_) => OperationKind::Backup,
+            Self::BackUp(..) => OperationKind::Backup,
             Self::Restore { .. } => OperationKind::Restore,
             Self::RestoreTo { .. } => OperationKind::RestoreElsewhere,
             Self::Undo => OperationKind::Undo,
@@ -84,7 +84,7 @@ impl Work {
             | Self::Undo
             | Self::Recover
             | Self::Prune
-            | Self::BackUp(_)
+            | Self::BackUp(..)
             | Self::Drill
             | Self::Import(_) => Ok(()),
         }
@@ -125,9 +125,9 @@ async fn performed(
     let Reach { backups, services, jobs, drills, hold, cancel } = reach;
     let on_progress = move |p| reporter.tell(&p);
     match work {
-        Work::BackUp(kind) => {
+        Work::BackUp(kind, occasion) => {
             let circumstances = tokio::select! {
-                circumstances = moment.circumstances(services, &jobs, &on_progress) => circumstances,
+                circumstances = moment.circumstances(services, &jobs, &occasion, &on_progress) => circumstances,
                 () = cancel.asked() => return Err(BackupError::Cancelled.into()),
             };
             backups.take_in(kind, circumstances, on_progress).await.map(drop)?;

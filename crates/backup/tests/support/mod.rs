@@ -60,7 +60,7 @@ impl World {
             exclude: self.exclude.clone(),
             repository: None,
             services: vec!["app".into()],
-            every: None,
+            schedule: None,
             stale_after: Duration::from_hours(36),
             capture: self.capture.clone(),
             verify: self.verify.clone(),
@@ -69,6 +69,7 @@ impl World {
             copies: Vec::new(),
             key: self.key,
             priority: self.priority,
+            before: None,
             import: Vec::new(),
         }
     }

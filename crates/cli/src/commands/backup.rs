@@ -7,9 +7,17 @@ use steady_model::backup::{OperationOutcome, RestorePoint, RestoreRecord};
 use super::operation::{operation, outcome};
 use crate::{style, table};
 
-pub async fn take(client: &Client, detach: bool, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn take(
+    client: &Client,
+    reason: Option<String>,
+    detach: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let known = client.points().await?;
-    let begun = client.back_up().await?;
+    let begun = match reason {
+        Some(reason) => client.back_up_for(reason).await?,
+        None => client.back_up().await?,
+    };
     if detach {
         if json {
             style::json(&begun)?;

@@ -31,7 +31,9 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Check { name: Some(name), .. } => check::look(&client, &name, json).await,
             Command::Check { name: None, .. } => check::list(&client, json).await,
             Command::Run { job } => service::run_job(&client, &job, json).await,
-            Command::Backup { action: None, detach, .. } => backup::take(&client, detach, json).await,
+            Command::Backup { action: None, detach, reason, .. } => {
+                backup::take(&client, reason, detach, json).await
+            }
             Command::Backup { action: Some(BackupAction::Cancel { id }), .. } => {
                 operation::cancel(&client, id, json).await
             }

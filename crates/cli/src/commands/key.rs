@@ -87,7 +87,11 @@ pub async fn run(home: &Path, client: &Client, wish: Wish) -> anyhow::Result<Exi
 }
 
 fn copies(spec: &config::Backup) -> Vec<(String, String)> {
-    spec.copies.iter().map(|copy| (copy.name.clone(), copy.to.to_string())).collect()
+    let place = |copy: &config::CopyTarget| match &copy.password {
+        None => copy.to.to_string(),
+        Some(_) => format!("{} (has a key of its own, which is not on this sheet)", copy.to),
+    };
+    spec.copies.iter().map(|copy| (copy.name.clone(), place(copy))).collect()
 }
 
 /// Nothing that is there is overwritten: it may be another sheet.

@@ -15,10 +15,10 @@ pub use error::ConfigError;
 pub use lines::lines_of_checks;
 pub use raw::json_schema;
 pub use resolved::{
-    Backup, Canary, Capture, Check, CheckKind, Config, CopyPlace, CopyTarget, Count, Database, Drill,
-    DrillBackend, Env, FileClass, Free, IoClass, Job, Keep, LogFile, Manager, OutboxLimits, PostgresDump,
-    PostgresServer, Predicate, Priority, Probe, Readiness, RedisServer, RequiredPath, Rotation, SecretRef,
-    Service, SqliteLimits, StopSignal, Verification,
+    Backup, BeforeJobs, Canary, Capture, Check, CheckKind, Config, CopyPlace, CopyTarget, Count, Database,
+    Drill, DrillBackend, Env, FileClass, Free, IoClass, Job, Keep, LogFile, Manager, OutboxLimits,
+    PostgresDump, PostgresServer, Predicate, Priority, Probe, Readiness, RedisServer, RequiredPath, Rotation,
+    SecretRef, Service, SqliteLimits, StopSignal, Verification,
 };
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,3 +1,4 @@
+mod before;
 mod capture;
 mod check;
 mod copy;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
+pub use before::Before;
 pub use capture::PostgresDump;
 pub use check::{Check, Kind, Number};
 pub use copy::CopyTarget;
@@ -86,9 +88,19 @@ pub struct Backup {
     /// Services that write to `source`: stopped for a restore. Default: all.
     #[schemars(with = "Option<Vec<String>>")]
     pub services: Option<Spanned<Vec<String>>>,
+    /// From one backup to the next. Without it, `cron` and `at_wake` only when asked for.
     #[schemars(with = "Option<String>")]
     pub every: Option<Spanned<String>>,
-    /// Default: twice `every`, else 7d.
+    /// Minute, hour, day of month, month, day of week: `0 3 * * *`. Instead of `every`.
+    #[schemars(with = "Option<String>")]
+    pub cron: Option<Spanned<String>>,
+    /// The time zone of `cron`, such as `Europe/Berlin`. Default: the system's.
+    #[schemars(with = "Option<String>")]
+    pub timezone: Option<Spanned<String>>,
+    /// Also a backup after the machine has slept for ten minutes or more.
+    #[serde(default)]
+    pub at_wake: bool,
+    /// Default: twice the longest time between two backups by the schedule, else 7d.
     #[schemars(with = "Option<String>")]
     pub stale_after: Option<Spanned<String>>,
     /// Names or globs below `source` whose class is told wrong: `"feed.txt" = "log"`.
@@ -120,6 +132,8 @@ pub struct Backup {
     /// Where a new key is kept. Default `file`: a keychain is locked while nobody is logged in.
     #[serde(default)]
     pub key: crate::key::KeptIn,
+    /// Jobs whose runs wait for a restore point.
+    pub before: Option<Before>,
     /// Folders with `data-YYYYMMDD-HHMMSS`, copies of the data directory that something else made: taken in once, as
     /// restore points of their day.
     #[serde(default)]

@@ -1,3 +1,4 @@
+mod before;
 mod capture;
 mod check;
 mod check_keys;
@@ -20,8 +21,9 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Source, nearest};
 use super::raw::{self, Raw};
-use super::resolved::{Backup, Config, Env, LogFile, RequiredPath, Rotation, SecretRef, Service};
+use super::resolved::{Backup, Config, Env, Job, LogFile, RequiredPath, Rotation, SecretRef, Service};
 use super::{FORMAT_VERSION, Roots};
+use crate::job::Schedule;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,7 +43,7 @@ pub(super) fn resolve(raw: Raw, source: &Source<'_>, roots: &Roots<'_>) -> Resul
     let jobs = raw.job.into_iter().map(|(n, j)| cx.job(&n, &j, &names)).collect::<Result<Vec<_>, _>>()?;
     let log_files =
         raw.logfile.into_iter().map(|(n, l)| cx.log_file(&n, &l)).collect::<Result<Vec<_>, _>>()?;
-    let backup = raw.backup.map(|b| cx.backup(&b, &services)).transpose()?;
+    let backup = raw.backup.map(|b| cx.backup(&b, &services, &jobs)).transpose()?;
     Ok(Config { listen, wake_settle, services, checks, jobs, log_files, backup, required_paths: cx.required })
 }
 
@@ -147,10 +149,11 @@ impl Context<'_> {
         typed.get_ref().iter().map(|s| self.reference(key, typed, s, services)).collect()
     }
 
-    fn backup(&mut self, raw: &raw::Backup, all: &[Service]) -> Result<Backup, ConfigError> {
+    fn backup(&mut self, raw: &raw::Backup, all: &[Service], jobs: &[Job]) -> Result<Backup, ConfigError> {
         let services: Vec<&str> = all.iter().map(|s| s.name.as_str()).collect();
-        let every = raw.every.as_ref().map(|e| self.duration("backup.every", Some(e), HOUR)).transpose()?;
-        let stale = every.map_or(7 * 24 * HOUR, |e| e.saturating_mul(2));
+        let schedule = self.schedule(&|key| format!("backup.{key}"), &job::Times::of_backup(raw))?;
+        let gap = schedule.as_ref().and_then(Schedule::longest_gap);
+        let stale = gap.map_or(7 * 24 * HOUR, |gap| gap.saturating_mul(2));
         let stops = match &raw.services {
             None => services.iter().map(|s| (*s).to_owned()).collect(),
             typed => self.services_named("backup.services", typed.as_ref(), &services)?,
@@ -162,7 +165,7 @@ impl Context<'_> {
             exclude: raw.exclude.clone(),
             repository: raw.repository.as_ref().map(|r| self.path(r.get_ref())),
             services: stops,
-            every,
+            schedule,
             stale_after: self.duration("backup.stale_after", raw.stale_after.as_ref(), stale)?,
             capture: self.capture(raw)?,
             verify: self.verification(&raw.verify)?,
@@ -170,6 +173,7 @@ impl Context<'_> {
             copies: self.copies(raw)?,
             key: raw.key,
             priority: self.priority(raw)?,
+            before: raw.before.as_ref().map(|before| self.before(before, jobs)).transpose()?,
             import: raw.import.iter().map(|folder| self.path(folder)).collect(),
         })
     }

@@ -1,5 +1,6 @@
 //! What the rest of Steady works with.
 
+mod before;
 mod capture;
 mod check;
 mod copy;
@@ -15,8 +16,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::depend::Dependency;
+use crate::job::Schedule;
 use crate::liveness::Liveness;
 use crate::service::RestartPolicy;
+pub use before::BeforeJobs;
 pub use capture::{Capture, FileClass, PostgresDump};
 pub use check::{
     Check, CheckKind, Count, Database, Free, OutboxLimits, PostgresServer, Predicate, Probe, RedisServer,
@@ -205,7 +208,8 @@ pub struct Backup {
     pub repository: Option<PathBuf>,
     /// Services that write there: stopped for a restore, in this order.
     pub services: Vec<String>,
-    pub every: Option<Duration>,
+    /// `None` is only when asked for.
+    pub schedule: Option<Schedule>,
     /// How old the newest verified point may be before the dot turns amber.
     pub stale_after: Duration,
     pub capture: Capture,
@@ -217,6 +221,7 @@ pub struct Backup {
     /// Where a new key is kept; an old one stays where it is.
     pub key: crate::key::KeptIn,
     pub priority: Priority,
+    pub before: Option<BeforeJobs>,
     /// Folders with copies that something else made before Steady; taken in once.
     pub import: Vec<PathBuf>,
 }

@@ -13,6 +13,8 @@ use crate::time::WallTime;
 
 /// A delay between tries does not grow beyond this.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+/// As many say what the pattern of a calendar is: two months of daily slots.
+const SLOTS_SEEN: usize = 62;
 /// A run that starts this long before its slot serves it.
 const EARLY: Duration = Duration::from_secs(15 * 60);
 
@@ -30,6 +32,30 @@ pub enum Slots {
     Every(Duration),
     /// `zone` is the system's where none is named.
     Cron { cron: Cron, zone: Option<TimeZone> },
+}
+
+impl Schedule {
+    /// From one slot to the next, where that is always the same.
+    pub fn interval(&self) -> Option<Duration> {
+        match self.slots {
+            Some(Slots::Every(every)) => Some(every),
+            _ => None,
+        }
+    }
+
+    /// The first slot after `now` when nothing else counts.
+    pub fn following(&self, now: WallTime, zone: &TimeZone) -> Option<WallTime> {
+        Grid { slots: self.slots.as_ref()?, anchor: Some(now), zone }.next(now)
+    }
+
+    /// The longest time from one slot to the next.
+    pub fn longest_gap(&self) -> Option<Duration> {
+        let slots = self.slots.as_ref()?;
+        let start = WallTime(Timestamp::UNIX_EPOCH);
+        let grid = Grid { slots, anchor: Some(start), zone: &TimeZone::UTC };
+        let each = std::iter::successors(grid.next(start), |slot| grid.next(*slot)).take(SLOTS_SEEN);
+        each.filter_map(|slot| grid.gap(slot)).max()
+    }
 }
 
 /// A cron expression of five fields, or a nickname such as `@daily`.

@@ -12,11 +12,11 @@ use crate::time::{AwakeInstant, Now, WallTime};
 /// Scheduled runs wait this long after the agent's start, so that the services they need are there.
 const SETTLE: Duration = Duration::from_secs(10);
 /// And this long after a wake: networks come back, and a nap of a sleeping machine ends.
-const WAKE_SETTLE: Duration = Duration::from_secs(60);
+pub const WAKE_SETTLE: Duration = Duration::from_secs(60);
 /// A scheduled run that was refused is tried again after this.
 const REFUSED: Duration = Duration::from_secs(60);
 /// A shorter sleep is no wake for `at_wake`.
-const NAP: Duration = Duration::from_secs(600);
+pub const NAP: Duration = Duration::from_secs(600);
 /// Wakes and set clocks are told. Should a system not tell them, the clock is looked at this often.
 const LOOK: Duration = Duration::from_secs(600);
 /// Attempts that are remembered.

@@ -10,6 +10,26 @@ use crate::job::{Cron, Retry, Schedule, Slots};
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// The keys of a schedule, as jobs and backups have them.
+pub(super) struct Times<'a> {
+    pub every: Option<&'a Spanned<String>>,
+    pub cron: Option<&'a Spanned<String>>,
+    pub timezone: Option<&'a Spanned<String>>,
+    pub at_wake: bool,
+}
+
+impl<'a> Times<'a> {
+    fn of_job(raw: &'a raw::Job) -> Self {
+        let (every, cron, timezone) = (raw.every.as_ref(), raw.cron.as_ref(), raw.timezone.as_ref());
+        Self { every, cron, timezone, at_wake: raw.at_wake }
+    }
+
+    pub(super) fn of_backup(raw: &'a raw::Backup) -> Self {
+        let (every, cron, timezone) = (raw.every.as_ref(), raw.cron.as_ref(), raw.timezone.as_ref());
+        Self { every, cron, timezone, at_wake: raw.at_wake }
+    }
+}
+
 impl Context<'_> {
     pub(super) fn job(
         &mut self,
@@ -35,7 +55,7 @@ impl Context<'_> {
             cwd: self.cwd(&key("cwd"), raw.cwd.as_ref()),
             env: self.env(&key, &raw.env, &raw.env_file, &raw.secrets)?,
             timeout: self.duration(&key("timeout"), raw.timeout.as_ref(), 600 * SECOND)?,
-            schedule: self.schedule(&key, raw)?,
+            schedule: self.schedule(&key, &Times::of_job(raw))?,
             retry: raw.retry.as_ref().map(|r| self.retry(&key, r)).transpose()?,
             partial: self.patterns(&key("partial"), &raw.partial)?,
             whole: raw.whole.clone(),
@@ -49,15 +69,15 @@ impl Context<'_> {
         })
     }
 
-    fn schedule(
+    pub(super) fn schedule(
         &self,
         key: &dyn Fn(&str) -> String,
-        raw: &raw::Job,
+        raw: &Times<'_>,
     ) -> Result<Option<Schedule>, ConfigError> {
-        if let Some(zone) = raw.timezone.as_ref().filter(|_| raw.cron.is_none()) {
+        if let Some(zone) = raw.timezone.filter(|_| raw.cron.is_none()) {
             return Err(self.bad(zone, format!("{} means something only beside cron", key("timezone"))));
         }
-        let slots = match (&raw.every, &raw.cron) {
+        let slots = match (raw.every, raw.cron) {
             (Some(_), Some(cron)) => {
                 let what =
                     format!("{} and {} are two schedules; keep one of them", key("every"), key("cron"));
@@ -69,7 +89,7 @@ impl Context<'_> {
                     .get_ref()
                     .parse::<Cron>()
                     .map_err(|e| self.bad(cron, format!("{} = \"{}\": {e}", key("cron"), cron.get_ref())))?;
-                let zone = raw.timezone.as_ref().map(|z| self.zone(&key("timezone"), z)).transpose()?;
+                let zone = raw.timezone.map(|z| self.zone(&key("timezone"), z)).transpose()?;
                 Some(Slots::Cron { cron: pattern, zone })
             }
             (None, None) => None,
