@@ -3,6 +3,7 @@ mod copies;
 mod drilling;
 mod pruning;
 mod restoring;
+mod scratch;
 mod verification;
 
 use std::path::{Path, PathBuf};

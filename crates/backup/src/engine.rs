@@ -13,7 +13,7 @@ use crate::error::BackupError;
 use crate::events::{Events, send};
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{browse, compare, copy, difference, dump, password, quiet, stage, verify};
+use crate::{browse, compare, copy, difference, dump, load, password, quiet, stage, verify};
 
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -60,6 +60,7 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     match command {
         Command::InitCopy(to) => return copy::init(request, to),
         Command::Copy { point, to } => return copy::copy(request, point, to, events),
+        Command::DropDatabases(left) => return Ok(Done::Dropped(load::drop_all(left))),
         _ => {}
     }
     let _lock = lock(repository, command)?;
@@ -79,9 +80,11 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
     let opened = Repository::open(repository, &secret, password_file)?;
     match command {
         // Done above.
-        Command::Init { .. } | Command::Prune { .. } | Command::InitCopy(_) | Command::Copy { .. } => {
-            Ok(Done::Initialised)
-        }
+        Command::Init { .. }
+        | Command::Prune { .. }
+        | Command::InitCopy(_)
+        | Command::Copy { .. }
+        | Command::DropDatabases(_) => Ok(Done::Initialised),
         Command::Backup { source, exclude, kind, capture } => {
             backup(opened, source, exclude, *kind, capture, scratch, events)
         }
@@ -99,6 +102,9 @@ fn work(request: &Request, events: &Arc<Events>) -> Result<Done, BackupError> {
             events.phase("writing the restored data", only.bytes(&manifest));
             let written = stage::stage(&contents, point, into, only, |bytes| events.advance(bytes))?;
             Ok(Done::Staged { files: written.files, bytes: written.bytes })
+        }
+        Command::LoadDumps { point, into } => {
+            load::load_all(&opened.contents()?, point, into, scratch, events).map(Done::Loaded)
         }
         Command::CheckStaged { point, root, only } => {
             let manifest = verify::manifest(&opened.contents()?, point)?;
@@ -138,6 +144,7 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
         | Command::Differ { .. } => "a listing",
         Command::Prune { .. } => "a removal of old restore points",
         Command::Verify { .. } => "a verification",
+        Command::LoadDumps { .. } | Command::DropDatabases(_) => "a drill",
         Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
     };
     let holder = Holder {

@@ -7,7 +7,7 @@ use steady_model::time::WallTime;
 
 use crate::chosen::Chosen;
 use crate::error::BackupError;
-use crate::manifest::hex;
+use crate::manifest::{DUMPS, hex};
 use crate::protocol::Compared;
 use crate::restore::is_mount_point;
 
@@ -158,6 +158,22 @@ fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String
         );
     }
     cautions
+}
+
+/// How the dump of a server's database is loaded: a restore does not.
+pub(crate) fn by_hand(name: &str, url: &str, point: &str, repository: &Path, password_file: &Path) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let fresh = format!("{name}_restored");
+    format!(
+        "The PostgreSQL database {name} stays as it is; its dump is loaded by hand into a new one: \
+         `createdb --maintenance-db={} {fresh} && restic -r {} --password-file {} dump {point} /{DUMPS}/{name}.dump \
+         | pg_restore --single-transaction --exit-on-error --no-owner --dbname={}`",
+        quoted(url),
+        quoted(&repository.to_string_lossy()),
+        quoted(&password_file.to_string_lossy()),
+        quoted(&format!("{url}{sign}dbname={fresh}")),
+    )
 }
 
 /// Sorts by time; the end keeps two restores of one second apart.

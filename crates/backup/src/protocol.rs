@@ -11,6 +11,7 @@ use steady_model::verification::Slice;
 
 use crate::chosen::Chosen;
 use crate::dump::DumpRequest;
+use crate::load::{LoadRequest, LoadedDump};
 use crate::manifest::RelPath;
 
 /// One piece of work for the engine. The password is named by its file, never carried.
@@ -66,6 +67,13 @@ pub enum Command {
         point: String,
         to: CopyTo,
     },
+    /// Tries out dumps of a point in scratch databases.
+    LoadDumps {
+        point: String,
+        into: Vec<LoadRequest>,
+    },
+    /// Drops what a drill that was cut off left on servers.
+    DropDatabases(Vec<LoadRequest>),
     /// What the live data has that the point has not.
     Compare {
         point: String,
@@ -154,6 +162,9 @@ pub enum Done {
         files: u64,
         bytes: u64,
     },
+    Loaded(Vec<LoadedDump>),
+    /// By database: `None` when it is gone, else why it is not.
+    Dropped(BTreeMap<String, Option<String>>),
     Compared(Compared),
     Ids(Vec<String>),
     Prunable {

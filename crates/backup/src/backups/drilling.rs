@@ -14,7 +14,8 @@ use crate::plan;
 use crate::protocol::{Command, Done, Progress};
 use crate::restore::{Stager, remove_tree};
 
-const VERSION: u32 = 1;
+/// Since format 2 a step may be `loaded`.
+const VERSION: u32 = 2;
 
 /// `drills.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,7 +83,7 @@ impl Backups {
 }
 
 impl Inner {
-    fn folder(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> PathBuf {
         self.password_file.parent().unwrap_or(&self.password_file).to_owned()
     }
 

@@ -37,7 +37,9 @@ impl Backups {
         } else {
             self.inner.compared(&point, &chosen).await
         };
-        Ok(plan::elsewhere(point, to, place, &chosen, taken))
+        let mut plan = plan::elsewhere(point, to, place, &chosen, taken);
+        self.inner.say_of_dumps(&mut plan);
+        Ok(plan)
     }
 
     /// As [`Self::restore`], for the paths in `only` and what lies below them; all else stays as it is now.
@@ -75,7 +77,19 @@ impl Inner {
         let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
         let planned = move || plan::plan(point, &source, services, &only, compared);
         let plan = tokio::task::spawn_blocking(planned).await;
-        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+        let mut plan = plan.map_err(|e| BackupError::Worker { why: e.to_string() })??;
+        self.say_of_dumps(&mut plan);
+        Ok(plan)
+    }
+
+    fn say_of_dumps(&self, plan: &mut RestorePlan) {
+        // Who chose files does not expect a database.
+        let dumps = self.config.capture.postgres.iter().filter(|_| plan.only.is_empty());
+        let said = dumps.map(|(name, dump)| {
+            plan::by_hand(name, &dump.server.url, &plan.point.id, &self.repository, &self.password_file)
+        });
+        let said: Vec<String> = said.collect();
+        plan.cautions.extend(said);
     }
 
     async fn compared(&self, point: &RestorePoint, chosen: &Chosen) -> Result<Compared, BackupError> {

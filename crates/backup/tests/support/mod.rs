@@ -1,6 +1,8 @@
 //! A data directory in use, and Steady's home beside it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
