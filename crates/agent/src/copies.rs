@@ -236,7 +236,7 @@ impl Owner {
         let (cancel, place, facts) = (self.cancel.clone(), self.place.clone(), self.facts.clone());
         let reporter = place.reporter(&attempt, &cancel);
         self.running = Some(tokio::spawn(async move {
-            reporter.during(cancel.over(place.copy(init, facts, &reporter))).await
+            Box::pin(reporter.during(cancel.over(place.copy(init, facts, &reporter)))).await
         }));
         attempt
     }

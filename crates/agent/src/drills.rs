@@ -75,6 +75,10 @@ impl Drills {
             if let Err(why) = this.clear_left_over().await {
                 tracing::error!("what is left of an interrupted drill stays: {why}");
             }
+            if let Err(error) = this.0.backups.clear_drill_databases().await {
+                // The next drill tries it again, and fails when it cannot.
+                tracing::warn!("{error}");
+            }
         });
     }
 
@@ -154,6 +158,10 @@ impl Drills {
             "{stores} {} whole, all rows there",
             if stores == 1 { "database" } else { "databases" }
         ));
+
+        course.begin(DrillWork::Loaded);
+        let loaded = backups.load_drill(&point.id, |p| course.tell(p)).await;
+        course.loaded(loaded.map_err(|e| course.failed(e.to_string()))?)?;
 
         let Some(spec) = &spec.backend else { return Ok(()) };
         course.begin(DrillWork::Started);

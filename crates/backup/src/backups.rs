@@ -6,6 +6,7 @@ mod keeping;
 mod origin;
 mod pruning;
 mod restoring;
+mod scratch;
 mod verification;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,8 @@ use steady_model::time::WallTime;
 use tempfile::TempPath;
 
 use crate::capture::Dumps;
-use crate::manifest::{DUMPS, Dump, Omission, hex};
+use crate::manifest::{DUMPS, Dump, Omission, RowsAtCut, hex};
+use crate::psql::HeldSnapshot;
 
 /// One database to dump.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,10 @@ pub(crate) enum DumpError {
     Empty { program: String, bytes: u64 },
     #[error("the dump cannot be kept: {0}")]
     Keep(io::Error),
+    #[error("{program} answered {line:?}, which cannot be understood")]
+    Answer { program: String, line: String },
+    #[error("the database {database} is none that a drill made; it stays")]
+    NotOurs { database: String },
     #[error("`program` is empty")]
     NoProgram,
 }
@@ -68,7 +73,7 @@ pub(crate) fn dump_all(requests: &[DumpRequest], scratch: &Path, on_bytes: impl 
     dumps
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -82,13 +87,18 @@ fn dump(
     let mut partial = partial.map_err(DumpError::Keep)?;
     let mut command = program(&request.program)?;
     command.args(OPTIONS).arg("--dbname").arg(&request.url).stdin(Stdio::null());
+    // Who cannot count can still dump: the reason is kept, and why there is no connection is `pg_dump`'s to say.
+    let held = HeldSnapshot::take(request);
+    if let Ok(held) = &held {
+        command.arg("--snapshot").arg(&held.id);
+    }
     if let Some(passfile) = &request.passfile {
         command.env("PGPASSFILE", passfile);
     }
     let shown = request.program.join(" ");
-    let mut sink = Sink { file: partial.as_file_mut(), bytes: 0, hash: Sha256::new(), on_bytes };
+    let mut sink = Sink::new(partial.as_file_mut(), on_bytes);
     run(&shown, command, &mut sink)?;
-    let (bytes, sha256) = (sink.bytes, hex(&sink.hash.finalize()));
+    let (bytes, sha256) = sink.written();
     let begins = File::open(partial.path()).and_then(|f| {
         let mut begins = Vec::new();
         f.take(MAGIC.len() as u64).read_to_end(&mut begins).map(|_| begins)
@@ -98,35 +108,50 @@ fn dump(
     }
     let listing = listing(&request.program, partial.path())?;
     let whole = partial.into_temp_path();
-    let dump = Dump { name: request.name.clone(), bytes, sha256, ..parse(&listing, taken) };
+    let rows = match held.and_then(HeldSnapshot::rows) {
+        Ok(rows) => RowsAtCut::Counted(rows),
+        Err(error) => RowsAtCut::Uncounted(one_line(&error.to_string())),
+    };
+    let dump = Dump { name: request.name.clone(), bytes, sha256, rows, ..parse(&listing, taken) };
     Ok((dump, whole))
 }
 
 /// The table of contents; all data behind it was read too, for a dump that was cut off has a whole one.
 fn listing(dump_program: &[String], dump: &Path) -> Result<String, DumpError> {
-    let beside: Vec<String> = dump_program.iter().map(|word| restore_program(word)).collect();
-    let shown = beside.join(" ");
-    let read = |options: &[&str]| {
-        let mut command = program(&beside)?;
-        command.args(options).stdin(File::open(dump).map_err(DumpError::Keep)?);
-        let mut said = Vec::new();
-        run(&shown, command, &mut said).map(|()| said)
+    pg_restore(dump_program, dump, |command| command.arg("--file=/dev/null"))?;
+    contents(dump_program, dump)
+}
+
+/// The table of contents of a dump.
+pub(crate) fn contents(dump_program: &[String], dump: &Path) -> Result<String, DumpError> {
+    pg_restore(dump_program, dump, |command| command.arg("--list"))
+}
+
+/// What `pg_restore` says to a dump on its input.
+pub(crate) fn pg_restore(
+    dump_program: &[String],
+    dump: &Path,
+    asked: impl FnOnce(&mut Command) -> &mut Command,
+) -> Result<String, DumpError> {
+    let words = beside(dump_program, "pg_restore");
+    let mut command = program(&words)?;
+    asked(command.stdin(File::open(dump).map_err(DumpError::Keep)?));
+    let mut said = Vec::new();
+    run(&words.join(" "), command, &mut said)?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The program of this name that lies where `pg_dump` lies.
+pub(crate) fn beside(dump_program: &[String], name: &str) -> Vec<String> {
+    let of = |word: &String| match word.rsplit_once('/') {
+        Some((folder, "pg_dump")) => format!("{folder}/{name}"),
+        None if word == "pg_dump" => name.to_owned(),
+        _ => word.clone(),
     };
-    read(&["--file=/dev/null"])?;
-    let listing = read(&["--list"])?;
-    Ok(String::from_utf8_lossy(&listing).into_owned())
+    dump_program.iter().map(of).collect()
 }
 
-/// `pg_restore` lies where `pg_dump` lies.
-fn restore_program(word: &str) -> String {
-    match word.rsplit_once('/') {
-        Some((folder, "pg_dump")) => format!("{folder}/pg_restore"),
-        None if word == "pg_dump" => "pg_restore".to_owned(),
-        _ => word.to_owned(),
-    }
-}
-
-fn program(words: &[String]) -> Result<Command, DumpError> {
+pub(crate) fn program(words: &[String]) -> Result<Command, DumpError> {
     let (first, rest) = words.split_first().ok_or(DumpError::NoProgram)?;
     let mut command = Command::new(first);
     command.args(rest).env("PGAPPNAME", "steady").env("PGCONNECT_TIMEOUT", "15").env("LC_ALL", "C");
@@ -155,7 +180,7 @@ fn run(shown: &str, mut command: Command, into: &mut dyn Write) -> Result<(), Du
     Err(DumpError::Failed { program: shown.to_owned(), status, said })
 }
 
-fn last_words(child: &mut Child) -> Option<JoinHandle<String>> {
+pub(crate) fn last_words(child: &mut Child) -> Option<JoinHandle<String>> {
     let mut stderr = child.stderr.take()?;
     Some(std::thread::spawn(move || {
         let mut kept = Vec::new();
@@ -185,6 +210,7 @@ fn parse(listing: &str, taken: WallTime) -> Dump {
         server_version: told("Dumped from database version:"),
         database: told("dbname:"),
         tables,
+        rows: RowsAtCut::Unknown,
     }
 }
 
@@ -197,11 +223,22 @@ fn table(line: &str) -> Option<String> {
 }
 
 /// Counts and hashes on the way to the file.
-struct Sink<'a, F> {
+pub(crate) struct Sink<'a, F> {
     file: &'a mut File,
     bytes: u64,
     hash: Sha256,
     on_bytes: F,
+}
+
+impl<'a, F: Fn(u64)> Sink<'a, F> {
+    pub(crate) fn new(file: &'a mut File, on_bytes: F) -> Self {
+        Self { file, bytes: 0, hash: Sha256::new(), on_bytes }
+    }
+
+    /// How many bytes, and their hash.
+    pub(crate) fn written(self) -> (u64, String) {
+        (self.bytes, hex(&self.hash.finalize()))
+    }
 }
 
 impl<F: Fn(u64)> Write for Sink<'_, F> {
@@ -252,12 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn pg_restore_is_taken_from_where_pg_dump_is() {
-        let of = |words: &[&str]| words.iter().map(|w| restore_program(w)).collect::<Vec<_>>();
-        assert_eq!(of(&["pg_dump"]), ["pg_restore"]);
-        assert_eq!(
-            of(&["docker", "exec", "-i", "my_pg_dump", "/bin/pg_dump"])[3..],
-            ["my_pg_dump", "/bin/pg_restore"]
-        );
+    fn pg_restore_and_psql_are_taken_from_where_pg_dump_is() {
+        let of = |words: &[&str], name| {
+            let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            beside(&words, name)
+        };
+        assert_eq!(of(&["pg_dump"], "pg_restore"), ["pg_restore"]);
+        let container = ["docker", "exec", "-i", "my_pg_dump", "/bin/pg_dump"];
+        assert_eq!(of(&container, "psql")[3..], ["my_pg_dump", "/bin/psql"]);
     }
 }

@@ -16,7 +16,7 @@ use crate::manifest::{CUT, MANIFEST};
 use crate::priority::be_nice;
 use crate::protocol::{CaptureRequest, Code, Command, Compared, Done, Event, Request, Taken};
 use crate::repository::{Entries, Repository};
-use crate::{browse, compare, copy, difference, dump, older, quiet, stage, verify};
+use crate::{browse, compare, copy, difference, dump, load, older, quiet, stage, verify};
 
 /// The whole life of `steady engine`; call it first thing in `main`, before any thread starts.
 pub fn engine_main() -> ExitCode {
@@ -75,6 +75,7 @@ fn work(request: &Request, secret: &str, events: &Arc<Events>) -> Result<Done, B
         Command::InitCopy(to) => return copy::init(request, secret, to),
         Command::Copy { point, to } => return copy::copy(request, secret, point, to, events),
         Command::Identify => return Ok(Done::Identity(Repository::open(repository, secret, key)?.id())),
+        Command::DropDatabases(left) => return Ok(Done::Dropped(load::drop_all(left))),
         _ => {}
     }
     if let Some(from) = from {
@@ -105,7 +106,8 @@ fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Resul
         | Command::Prune { .. }
         | Command::InitCopy(_)
         | Command::Copy { .. }
-        | Command::Identify => Ok(Done::Initialised),
+        | Command::Identify
+        | Command::DropDatabases(_) => Ok(Done::Initialised),
         Command::Backup { source, exclude, kind, capture } => {
             backup(opened, source, exclude, *kind, capture, scratch, events)
         }
@@ -127,6 +129,9 @@ fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Resul
             events.phase_of("writing the restored data", only.bytes(&manifest), only.files(&manifest));
             let written = stage::stage(&contents, point, into, only, events)?;
             Ok(Done::Staged { files: written.files, bytes: written.bytes })
+        }
+        Command::LoadDumps { point, into } => {
+            load::load_all(&opened.contents()?, point, into, scratch, events).map(Done::Loaded)
         }
         Command::CheckStaged { point, root, only } => {
             let manifest = verify::manifest(&opened.contents()?, point)?;
@@ -168,6 +173,7 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
         | Command::Differ { .. } => "a listing",
         Command::Prune { .. } => "a removal of old restore points",
         Command::Verify { .. } => "a verification",
+        Command::LoadDumps { .. } | Command::DropDatabases(_) => "a drill",
         Command::Stage { .. } | Command::CheckStaged { .. } => "a restore",
     };
     let holder = Holder {

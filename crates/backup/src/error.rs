@@ -65,6 +65,8 @@ pub enum BackupError {
     NotRestarted { why: String },
     #[error("cannot log in to the PostgreSQL database {name} (`backup.postgres.{name}`): {why}")]
     Login { name: String, why: String },
+    #[error("the scratch database {database} of an interrupted drill is not dropped: {why}; drop it by hand")]
+    ScratchDatabase { database: String, why: String },
     #[error("`backup.classes` has the name {pattern:?}, which cannot be read: {why}")]
     ClassPattern { pattern: String, why: String },
     #[error("there is no restore point {id}; `steady backups` shows those there are")]

@@ -70,6 +70,28 @@ pub struct Dump {
     pub database: String,
     /// Tables with their data, `schema.table`, sorted.
     pub tables: Vec<String>,
+    /// At the very moment of the dump.
+    #[serde(default, skip_serializing_if = "RowsAtCut::is_unknown")]
+    pub rows: RowsAtCut,
+}
+
+/// What a drill compares with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAtCut {
+    /// The dump was taken by a Steady that did not count.
+    #[default]
+    Unknown,
+    /// By `schema.table`, sorted.
+    Counted(Vec<TableRows>),
+    /// Why not.
+    Uncounted(String),
+}
+
+impl RowsAtCut {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 impl Dump {
@@ -327,6 +349,14 @@ mod tests {
         let text = include_str!("../tests/fixtures/manifest-2.json");
         let manifest: Manifest = serde_json::from_str(text).unwrap();
         assert_eq!(manifest.dumps.first().unwrap().tables, ["public.documents"]);
+        assert_eq!(
+            manifest.dumps.first().unwrap().rows,
+            RowsAtCut::Unknown,
+            "it is of before rows were counted"
+        );
+        let rows = vec![TableRows { table: "public.outbox".to_owned(), rows: 3 }];
+        let last: Vec<_> = manifest.dumps.iter().skip(1).map(|d| d.rows.clone()).collect();
+        assert_eq!(last, [RowsAtCut::Counted(rows), RowsAtCut::Uncounted("no psql".to_owned())]);
         let again = serde_json::to_string_pretty(&manifest).unwrap();
         assert_eq!(
             again.trim(),

@@ -1,13 +1,13 @@
 //! What a restore would do, and whether it can.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use steady_model::backup::{RestorePlan, RestorePoint};
 use steady_model::time::WallTime;
 
 use crate::chosen::Chosen;
 use crate::error::BackupError;
-use crate::manifest::hex;
+use crate::manifest::{DUMPS, hex};
 use crate::protocol::Compared;
 use crate::restore::is_mount_point;
 
@@ -162,6 +162,33 @@ fn cautions(point: &RestorePoint, target: &Path, stops: &[String]) -> Vec<String
         );
     }
     cautions
+}
+
+/// How the dump of a server's database is loaded: a restore does not. `kept` is the repository, and the file of its
+/// key; without one restic asks for it.
+pub(crate) fn by_hand(
+    name: &str,
+    url: &str,
+    point: &str,
+    kept: Option<&(PathBuf, Option<PathBuf>)>,
+) -> String {
+    let stays = format!("The PostgreSQL database {name} stays as it is; its dump");
+    let Some((repository, password)) = kept else {
+        return format!("{stays} is {DUMPS}/{name}.dump of the point, for restic and `pg_restore` to load");
+    };
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let fresh = format!("{name}_restored");
+    let key = password.as_ref().map(|file| format!(" --password-file {}", quoted(&file.to_string_lossy())));
+    format!(
+        "{stays} is loaded by hand into a new one: \
+         `createdb --maintenance-db={} {fresh} && restic -r {}{} dump {point} /{DUMPS}/{name}.dump \
+         | pg_restore --single-transaction --exit-on-error --no-owner --dbname={}`",
+        quoted(url),
+        quoted(&repository.to_string_lossy()),
+        key.unwrap_or_default(),
+        quoted(&format!("{url}{sign}dbname={fresh}")),
+    )
 }
 
 /// Sorts by time; the end keeps two restores of one second apart.

@@ -13,6 +13,7 @@ use steady_model::verification::Slice;
 use crate::chosen::Chosen;
 use crate::dump::DumpRequest;
 use crate::key::KeyPlace;
+use crate::load::{LoadRequest, LoadedDump};
 use crate::manifest::RelPath;
 
 /// One piece of work for the engine. The key is not in it: it follows as a line of its own, which nothing keeps.
@@ -86,6 +87,13 @@ pub enum Command {
         point: String,
         to: CopyTo,
     },
+    /// Tries out dumps of a point in scratch databases.
+    LoadDumps {
+        point: String,
+        into: Vec<LoadRequest>,
+    },
+    /// Drops what a drill that was cut off left on servers.
+    DropDatabases(Vec<LoadRequest>),
     /// What the live data has that the point has not.
     Compare {
         point: String,
@@ -192,6 +200,9 @@ pub enum Done {
         files: u64,
         bytes: u64,
     },
+    Loaded(Vec<LoadedDump>),
+    /// By database: `None` when it is gone, else why it is not.
+    Dropped(BTreeMap<String, Option<String>>),
     Compared(Compared),
     Ids(Vec<String>),
     Prunable {

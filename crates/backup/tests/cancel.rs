@@ -107,7 +107,7 @@ async fn what_the_engine_started_is_killed_with_it_also_when_it_does_not_listen(
     let url = "postgres://ada@127.0.0.1:1/pkg".to_owned();
     let program = vec!["sh".to_owned(), "-c".to_owned(), script];
     let server = PostgresServer { url, password: None };
-    world.capture.postgres = [("pkg".to_owned(), PostgresDump { server, program })].into();
+    world.capture.postgres = [("pkg".to_owned(), PostgresDump { drill: None, server, program })].into();
     let (backups, engines) = marked(&world);
     let (cancel, dump) = (Cancel::default(), format!("sleep {mark}"));
     let asking = async {

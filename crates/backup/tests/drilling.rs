@@ -49,7 +49,7 @@ async fn a_point_is_staged_for_a_drill_in_private_opened_and_removed_and_the_dat
 }
 
 #[tokio::test]
-async fn the_record_of_a_drill_of_format_1_is_read_kept_and_a_newer_one_refused() {
+async fn the_record_of_a_drill_of_either_format_is_read_kept_and_a_newer_one_refused() {
     let world = world();
     let backups = world.backups();
     assert_eq!(backups.last_drill().unwrap(), None);
@@ -60,8 +60,12 @@ async fn the_record_of_a_drill_of_format_1_is_read_kept_and_a_newer_one_refused(
     assert_eq!(last.steps[0].what, DrillWork::Restored);
     let failure = last.failure().unwrap();
     assert_eq!(failure, "opening the restored data: notes.db: row 3 missing from index");
+    let text = include_str!("fixtures/drills-2.json");
+    std::fs::write(&file, text).unwrap();
+    let last = backups.last_drill().unwrap().unwrap();
+    assert_eq!(last.steps[1].what, DrillWork::Loaded);
     backups.keep_drill(&last).unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), text.trim(), "the format changed");
-    std::fs::write(&file, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    std::fs::write(&file, text.replace("\"version\": 2", "\"version\": 3")).unwrap();
     assert!(backups.last_drill().unwrap_err().to_string().contains("newer Steady"));
 }

@@ -5,27 +5,16 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use steady_model::api::{
-    Accepted, BackupRequest, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, RestoreRequest,
-    ShutdownRequest, VerifyRequest,
-};
-use steady_model::backup::{RestorePlan, RestorePoint};
-use steady_model::contents::{PointDiff, PointFolder};
-use steady_model::copy::CopyRequest;
+use steady_model::api::{Accepted, CheckLook, LogQuery, LogTail, Problem, ReloadPlan, ShutdownRequest};
 use steady_model::crash::{CrashReport, CrashSummary};
 use steady_model::history::{HistoryPage, HistoryQuery};
-use steady_model::older::ImportRequest;
-use steady_model::retention::PrunePlan;
 use steady_model::snapshot::Snapshot;
 
 use crate::error::cause;
 use crate::{ClientError, Figures, SOCKET};
 
 /// The agent answers from its snapshot; only a restore plan opens the repository, which takes seconds at worst.
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// What is read from a copy may be far away, and slow to say that it cannot be reached.
-const FAR: Duration = Duration::from_secs(300);
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
 /// What is true now is made before anybody asks: an agent that takes longer hangs, and nobody should wait half a
 /// minute to hear that.
@@ -144,93 +133,6 @@ impl Client {
         self.post(&["jobs", job, "run"]).await
     }
 
-    pub async fn back_up(&self) -> Result<Accepted, ClientError> {
-        self.post(&["backups"]).await
-    }
-
-    /// As [`Self::back_up`], for a reason that the point shall say.
-    pub async fn back_up_for(&self, reason: String) -> Result<Accepted, ClientError> {
-        self.tell(&["backups"], &BackupRequest { reason: Some(reason) }).await
-    }
-
-    /// Newest first.
-    pub async fn points(&self) -> Result<Vec<RestorePoint>, ClientError> {
-        self.get(&["backups"]).await
-    }
-
-    pub async fn plan(&self, point: &str, how: &RestoreRequest) -> Result<RestorePlan, ClientError> {
-        let body = serde_json::to_value(how).map_err(|e| ClientError::Setup { why: e.to_string() })?;
-        let patience = if how.from.is_some() { FAR } else { ANSWER };
-        self.within(patience, Method::POST, url(&["backups", point, "plan"]), Some(&body)).await
-    }
-
-    pub async fn restore(&self, point: &str, how: &RestoreRequest) -> Result<Accepted, ClientError> {
-        self.tell(&["backups", point, "restore"], how).await
-    }
-
-    pub async fn verify(&self, point: &str, how: &VerifyRequest) -> Result<Accepted, ClientError> {
-        self.tell(&["backups", point, "verify"], how).await
-    }
-
-    pub async fn drill(&self) -> Result<Accepted, ClientError> {
-        self.post(&["drills"]).await
-    }
-
-    /// One folder of a restore point; `None` is the data directory.
-    pub async fn files(&self, point: &str, path: Option<&str>) -> Result<PointFolder, ClientError> {
-        let mut url = url(&["backups", point, "files"]);
-        if let Some(path) = path {
-            url.query_pairs_mut().append_pair("path", path);
-        }
-        self.typed(Method::GET, url, None).await
-    }
-
-    pub async fn diff(&self, before: &str, after: &str) -> Result<PointDiff, ClientError> {
-        self.get(&["backups", before, "diff", after]).await
-    }
-
-    pub async fn prune_plan(&self) -> Result<PrunePlan, ClientError> {
-        self.get(&["backups", "prune"]).await
-    }
-
-    pub async fn prune(&self) -> Result<Accepted, ClientError> {
-        self.post(&["backups", "prune"]).await
-    }
-
-    /// Ends an operation, or an attempt to copy, early.
-    pub async fn cancel(&self, operation: &str) -> Result<Accepted, ClientError> {
-        self.typed(Method::DELETE, url(&["operations", operation]), None).await
-    }
-
-    /// Copies the restore points to the place of this name.
-    pub async fn copy(&self, name: &str, init: bool) -> Result<Accepted, ClientError> {
-        self.tell(&["copies", name], &CopyRequest { init }).await
-    }
-
-    /// Takes in older copies from these folders; of none, from those of the configuration.
-    pub async fn import(&self, folders: Vec<String>) -> Result<Accepted, ClientError> {
-        self.tell(&["backups", "import"], &ImportRequest { folders }).await
-    }
-
-    /// Tells the agent that the key of the backups is kept elsewhere now, or was written down.
-    pub async fn backup_key_changed(&self) -> Result<Accepted, ClientError> {
-        self.post(&["backups", "key"]).await
-    }
-
-    /// The points that a copy holds, read from it now.
-    pub async fn points_of_copy(&self, name: &str) -> Result<Vec<RestorePoint>, ClientError> {
-        self.within(FAR, Method::GET, url(&["copies", name, "points"]), None).await
-    }
-
-    pub async fn undo(&self) -> Result<Accepted, ClientError> {
-        self.post(&["restores", "undo"]).await
-    }
-
-    /// Tries once more to end a restore that was interrupted.
-    pub async fn recover(&self) -> Result<Accepted, ClientError> {
-        self.post(&["restores", "recover"]).await
-    }
-
     /// Ends the agent; `stop_services` says whether its services end with it.
     pub async fn shutdown(&self, stop_services: bool) -> Result<Accepted, ClientError> {
         let body = serde_json::to_value(ShutdownRequest { stop_services })
@@ -285,15 +187,15 @@ impl Client {
         ClientError::AgentGone { socket: self.socket.clone(), why: why.into() }
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
         self.typed(Method::GET, url(path), None).await
     }
 
-    async fn post(&self, path: &[&str]) -> Result<Accepted, ClientError> {
+    pub(crate) async fn post(&self, path: &[&str]) -> Result<Accepted, ClientError> {
         self.typed(Method::POST, url(path), None).await
     }
 
-    async fn tell<T: DeserializeOwned>(
+    pub(crate) async fn tell<T: DeserializeOwned>(
         &self,
         path: &[&str],
         body: &impl Serialize,
@@ -307,7 +209,7 @@ impl Client {
         self.typed(Method::POST, url, Some(&body)).await
     }
 
-    async fn typed<T: DeserializeOwned>(
+    pub(crate) async fn typed<T: DeserializeOwned>(
         &self,
         method: Method,
         url: Url,
@@ -316,7 +218,7 @@ impl Client {
         self.within(ANSWER, method, url, body).await
     }
 
-    async fn within<T: DeserializeOwned>(
+    pub(crate) async fn within<T: DeserializeOwned>(
         &self,
         patience: Duration,
         method: Method,
@@ -377,7 +279,7 @@ fn history_url(wanted: &HistoryQuery) -> Url {
 }
 
 /// Names go in as whole segments: a `/` in one cannot make another path of it.
-fn url(segments: &[&str]) -> Url {
+pub(crate) fn url(segments: &[&str]) -> Url {
     let mut url = base();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);

@@ -3,6 +3,7 @@
 //! Owns how a call travels, how long it may take, and how the loss of the agent is told from its refusal. Must
 //! never keep state of the backend, decide anything about it, or start a process.
 
+mod backups;
 mod error;
 mod events;
 mod home;

@@ -51,6 +51,8 @@ pub enum DrillWork {
     Restored,
     /// Every file was compared and every database opened and counted there.
     Opened,
+    /// A dump of PostgreSQL was loaded into a scratch database and all its tables were counted.
+    Loaded,
     /// The backend was started on it, and answered.
     Started,
     Healthy,
@@ -65,6 +67,7 @@ impl DrillWork {
         match self {
             Self::Restored => "restoring the point",
             Self::Opened => "opening the restored data",
+            Self::Loaded => "loading the dumps of PostgreSQL",
             Self::Started => "starting the backend on it",
             Self::Healthy => "asking its health",
             Self::Canary => "asking the canary question",
@@ -76,6 +79,7 @@ impl DrillWork {
         match self {
             Self::Restored => "restored",
             Self::Opened => "opened",
+            Self::Loaded => "loaded",
             Self::Started => "started",
             Self::Healthy => "healthy",
             Self::Canary => "canary",
@@ -86,6 +90,7 @@ impl DrillWork {
     fn action(self) -> &'static str {
         match self {
             Self::Restored | Self::Opened => "Back up now, then run the drill again: `steady drill`",
+            Self::Loaded => "Do what the reason asks for, then run the drill again: `steady drill`",
             Self::Started => "Correct [backup.drill] or the backend's command, then run `steady drill`",
             Self::Healthy | Self::Canary => {
                 "See with `steady restore --to DIR` what the point holds, back up again, then run `steady drill`"

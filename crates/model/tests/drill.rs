@@ -115,6 +115,24 @@ fn at(hours: u64) -> WallTime {
     WallTime("2026-11-23T03:00:00Z".parse().unwrap()).after(HOUR * u32::try_from(hours).unwrap())
 }
 
+#[test]
+fn a_dump_is_tried_out_where_it_says_and_nowhere_without_a_word() {
+    let head = "[backup]\nsource = \"data\"\n[backup.postgres.pkg]\nurl = \"postgres://ada@db/pkg\"\n";
+    let of = |keys: &str| {
+        parse(&format!("{head}{keys}"))
+            .map(|c| c.backup.unwrap().capture.postgres.remove("pkg").unwrap().drill.map(|server| server.url))
+    };
+    assert_eq!(of("").unwrap(), None, "a drill made a database that nobody asked for");
+    assert_eq!(of("drill = true\n").unwrap().as_deref(), Some("postgres://ada@db/pkg"));
+    let other = "drill_url = \"postgres://ada@scratch/postgres\"\n";
+    assert_eq!(of(other).unwrap().as_deref(), Some("postgres://ada@scratch/postgres"));
+    assert_eq!(of(&format!("{other}drill = false\n")).unwrap(), None);
+    let alone = of("drill_password = \"keychain:pkg\"\n").unwrap_err().to_string();
+    assert!(alone.contains("backup.postgres.pkg.drill_url") && alone.contains("steady.toml:6"), "{alone}");
+    let typed = of("drill_url = \"postgres://ada:hidden@db/x\"\n").unwrap_err().to_string();
+    assert!(typed.contains("backup.postgres.pkg.drill_password") && !typed.contains("hidden"), "{typed}");
+}
+
 fn record(began: WallTime, outcome: DrillOutcome) -> DrillRecord {
     DrillRecord {
         id: "1".into(),

@@ -895,7 +895,7 @@ export interface components {
          * @description The steps of a drill in order. The last three only with a backend.
          * @enum {string}
          */
-        DrillWork: "restored" | "opened" | "started" | "healthy" | "canary" | "stopped";
+        DrillWork: "restored" | "opened" | "loaded" | "started" | "healthy" | "canary" | "stopped";
         /** @description Why a run ended without anybody asking for it. */
         End: {
             detail: components["schemas"]["Exit"];

@@ -1,6 +1,6 @@
 //! What a drill has done so far.
 
-use steady_backup::Progress;
+use steady_backup::{LoadedDump, Progress};
 use steady_model::check::{Observation, Status};
 use steady_model::drill::{DrillStep, DrillWork};
 use steady_model::time::AwakeInstant;
@@ -41,6 +41,18 @@ impl<'a> Course<'a> {
         let took = steady_clock::now().awake.since(self.since);
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.steps.push(DrillStep { what: self.doing, took_ms, said });
+    }
+
+    /// A step of its own for each dump, with its own time. The first that did not load is what the drill fails of.
+    pub fn loaded(&mut self, dumps: Vec<LoadedDump>) -> Result<(), Failure> {
+        let mut failure = None;
+        for dump in dumps {
+            match dump.outcome {
+                Ok(said) => self.steps.push(DrillStep { what: self.doing, took_ms: dump.took_ms, said }),
+                Err(why) => failure = failure.or_else(|| Some(self.failed(format!("{}: {why}", dump.name)))),
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     pub fn failed(&self, why: String) -> Failure {

@@ -14,7 +14,8 @@ use crate::plan;
 use crate::protocol::{Command, Done, Progress};
 use crate::restore::{Stager, remove_tree};
 
-const VERSION: u32 = 1;
+/// Since format 2 a step may be `loaded`.
+const VERSION: u32 = 2;
 
 /// `drills.json`.
 #[derive(Debug, Serialize, Deserialize)]

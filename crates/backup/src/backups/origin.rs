@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use steady_launch::Secret;
 use steady_model::backup::{PointKind, RestorePlan, RestorePoint, RestoreRecord};
-use steady_model::config::CopyTarget;
+use steady_model::config::{CopyPlace, CopyTarget};
 
 use super::copies::{Way, named};
 use super::{Backups, Circumstances, Inner, Written, unexpected};
 use crate::chosen::Chosen;
 use crate::error::BackupError;
+use crate::key::KeyPlace;
 use crate::protocol::{Command, Done, Progress, Request};
 use crate::restore::{OnProgress, Services, Stager};
 
@@ -111,6 +112,18 @@ impl<'a> Origin<'a> {
 
     pub(super) fn points(&self) -> Result<Vec<RestorePoint>, BackupError> {
         self.copy.map_or_else(|| self.inner.catalogue.read(), |copy| Ok(copy.points.clone()))
+    }
+
+    /// Where restic finds the points, if a path says it, and the file of its key, if there is one.
+    pub(super) fn by_restic(&self) -> Option<(PathBuf, Option<PathBuf>)> {
+        let of_steady = || match self.inner.keys.place() {
+            Ok(KeyPlace::File(file)) => Some(file),
+            Ok(KeyPlace::Keychain(_)) | Err(_) => None,
+        };
+        let Some(copy) = self.copy else { return Some((self.inner.repository.clone(), of_steady())) };
+        let CopyPlace::Folder { path, .. } = &copy.target.to else { return None };
+        let file = copy.target.password.is_none().then(of_steady).flatten();
+        Some((path.clone(), file))
     }
 
     pub(super) async fn ask(

@@ -74,7 +74,21 @@ impl Inner {
         let (source, services, only) = (self.source.clone(), self.config.services.clone(), chosen.clone());
         let planned = move || plan::plan(point, &source, services, &only, compared);
         let plan = tokio::task::spawn_blocking(planned).await;
-        plan.map_err(|e| BackupError::Worker { why: e.to_string() })?
+        let mut plan = plan.map_err(|e| BackupError::Worker { why: e.to_string() })??;
+        self.say_of_dumps(origin, &mut plan);
+        Ok(plan)
+    }
+
+    fn say_of_dumps(&self, origin: &Origin<'_>, plan: &mut RestorePlan) {
+        // Who chose files does not expect a database.
+        if !plan.only.is_empty() {
+            return;
+        }
+        let kept = origin.by_restic();
+        let dumps = self.config.capture.postgres.iter();
+        plan.cautions.extend(
+            dumps.map(|(name, dump)| plan::by_hand(name, &dump.server.url, &plan.point.id, kept.as_ref())),
+        );
     }
 
     pub(super) async fn plan_to(
@@ -91,7 +105,9 @@ impl Inner {
         } else {
             self.compared(origin, &point, chosen).await
         };
-        Ok(plan::elsewhere(point, to, place, chosen, taken))
+        let mut plan = plan::elsewhere(point, to, place, chosen, taken);
+        self.say_of_dumps(origin, &mut plan);
+        Ok(plan)
     }
 
     async fn compared(

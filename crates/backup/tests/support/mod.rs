@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod copies;
+pub mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

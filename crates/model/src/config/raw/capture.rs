@@ -15,4 +15,12 @@ pub struct PostgresDump {
     /// Default: `["pg_dump"]`. In a container: `["docker", "exec", "-i", "NAME", "pg_dump"]`.
     #[schemars(with = "Option<Vec<String>>")]
     pub program: Option<Spanned<Vec<String>>>,
+    /// Drills load the dump into a scratch database of this server, count its rows and drop it. Default: false.
+    pub drill: Option<bool>,
+    /// Another server for that; its database is only connected to. Implies `drill`.
+    #[schemars(with = "Option<String>")]
+    pub drill_url: Option<Spanned<String>>,
+    /// `file:PATH` or `keychain:SERVICE/ACCOUNT`, of `drill_url`.
+    #[schemars(with = "Option<String>")]
+    pub drill_password: Option<Spanned<String>>,
 }

@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::Context;
 use crate::config::error::ConfigError;
 use crate::config::raw;
-use crate::config::resolved::{Capture, PostgresDump};
+use crate::config::resolved::{Capture, PostgresDump, PostgresServer};
 
 impl Context<'_> {
     pub(super) fn capture(&mut self, raw: &raw::Backup) -> Result<Capture, ConfigError> {
@@ -33,7 +33,28 @@ impl Context<'_> {
             None => vec!["pg_dump".to_owned()],
             Some(typed) => self.dump_program(&key("program"), typed)?,
         };
-        Ok(PostgresDump { server, program })
+        let drill = self.dump_drill(name, raw, &server)?;
+        Ok(PostgresDump { server, program, drill })
+    }
+
+    fn dump_drill(
+        &mut self,
+        name: &str,
+        raw: &raw::PostgresDump,
+        own: &PostgresServer,
+    ) -> Result<Option<PostgresServer>, ConfigError> {
+        let key = |k: &str| format!("backup.postgres.{name}.drill_{k}");
+        let password = raw.drill_password.as_ref();
+        match (&raw.drill_url, password) {
+            (Some(url), _) => {
+                let server = self.postgres_at(&key, url, password)?;
+                Ok(Some(server).filter(|_| raw.drill != Some(false)))
+            }
+            (None, Some(typed)) => {
+                Err(self.bad(typed, format!("{} is for {}; name that too", key("password"), key("url"))))
+            }
+            (None, None) => Ok(Some(own.clone()).filter(|_| raw.drill == Some(true))),
+        }
     }
 
     fn dump_program(&self, key: &str, typed: &Spanned<Vec<String>>) -> Result<Vec<String>, ConfigError> {

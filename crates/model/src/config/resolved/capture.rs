@@ -49,4 +49,6 @@ pub struct PostgresDump {
     pub server: PostgresServer,
     /// `pg_dump` and what stands before it, such as `docker exec -i db pg_dump`.
     pub program: Vec<String>,
+    /// Where drills try the dump out, in a database of their own.
+    pub drill: Option<PostgresServer>,
 }
