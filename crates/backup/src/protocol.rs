@@ -124,6 +124,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it opens a repository.
+    pub(crate) fn needs_key(&self) -> bool {
+        !matches!(self, Self::DropDatabases(_))
+    }
+}
+
 /// Where points are copied to. Secrets are named by private files, never carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyTo {

@@ -208,6 +208,7 @@ export const en = {
     work: {
       restored: 'Restored',
       opened: 'Opened',
+      loaded: 'Dumps loaded',
       started: 'Backend started',
       healthy: 'Health asked',
       canary: 'Canary question asked',

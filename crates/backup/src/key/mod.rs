@@ -118,9 +118,14 @@ impl KeyRing {
     /// The key of the repository at `repository`.
     pub(crate) fn find(&self, repository: &Path) -> Result<Secret, BackupError> {
         let noted = self.noted()?;
-        match self.search(&noted)? {
-            Some(secret) => Ok(secret),
-            None => Err(self.missing(repository, "it has none for this home")),
+        match self.search(&noted) {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(self.missing(repository, "it has none for this home")),
+            // It was looked for there only because the file is gone.
+            Err(BackupError::Keychain { source }) if noted.kept == KeptIn::File => {
+                Err(self.missing(repository, &source.to_string()))
+            }
+            Err(error) => Err(error),
         }
     }
 
