@@ -63,6 +63,17 @@ describe('the drill', () => {
     }
   });
 
+  it('tells of each dump that was loaded', async () => {
+    const dump = (said: string) => ({ what: 'loaded' as const, took_ms: 900, said });
+    const { last } = all.caredFor.backup.drill!;
+    const steps = [...last!.steps, dump('pkg: 2 tables'), dump('vectors: 1 table')];
+    const drill = { ...all.caredFor.backup.drill!, last: { ...last!, steps } };
+    await open({ ...all.caredFor, backup: { ...all.caredFor.backup, drill } });
+    const shown = screen.getByTestId('drill').textContent;
+    expect(shown).toContain('Dumps loaded: pkg: 2 tables');
+    expect(shown).toContain('Dumps loaded: vectors: 1 table');
+  });
+
   it('is run by its button, and not while something else runs', async () => {
     transport.answers.set(DRILL, { id: 'drill' });
     await open(all.caredFor);
