@@ -89,6 +89,12 @@ impl Browser {
         }
     }
 
+    /// Follows the link to a page of the panel, which is there once the agent was heard.
+    pub async fn open_page(&self, page: &str) {
+        let link = self.session().query(By::Css(format!("nav a[href='{page}']")));
+        link.wait(LIMIT, Duration::from_millis(50)).first().await.unwrap().click().await.unwrap();
+    }
+
     /// Clicks it once it is there and enabled.
     pub async fn click(&self, id: &str) {
         let element = self.see(id).await;

@@ -8,7 +8,7 @@ use steady_e2e::browser::Browser;
 use steady_e2e::desktop::Bus;
 use steady_model::backup::OperationOutcome;
 use steady_model::snapshot::Snapshot;
-use thirtyfour::{By, Key};
+use thirtyfour::Key;
 
 /// brain with a copy on what stands for another disk, and so much data that a backup takes a while.
 async fn stack() -> Stack {
@@ -32,7 +32,7 @@ async fn press(panel: &Browser, id: &str) {
 }
 
 async fn care_for_backups(stack: &Stack, panel: &Browser, name: &str) {
-    panel.session().find(By::Css("nav a[href='#/backups']")).await.unwrap().click().await.unwrap();
+    panel.open_page("#/backups").await;
     panel.read("copy-usb", "1 point copied").await;
 
     press(panel, "backup-now").await;
@@ -47,7 +47,7 @@ async fn care_for_backups(stack: &Stack, panel: &Browser, name: &str) {
     panel.read("drill", "drilled").await;
     let s = stack.until("the drill has ended", |s| s.backup.operation.is_none()).await;
     assert!(s.backup.drill.unwrap().last.unwrap().failure().is_none());
-    panel.click("prune-plan").await;
+    press(panel, "prune-plan").await;
     panel.read("prune", "Nothing would go").await;
     panel.keep(&format!("{name}-cared-for")).await;
 }

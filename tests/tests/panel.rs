@@ -14,7 +14,7 @@ async fn restore_and_undo(stack: &Stack, panel: &Browser, name: &str) {
     stack.converse("written later").await;
     let newer = stack.conversations().await;
 
-    panel.session().find(By::Css("nav a[href='#/backups']")).await.unwrap().click().await.unwrap();
+    panel.open_page("#/backups").await;
     panel.see(&format!("point-{point}")).await;
     panel.keep(&format!("{name}-backups")).await;
     panel.click(&format!("restore-{point}")).await;
