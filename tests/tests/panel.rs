@@ -5,7 +5,6 @@ use steady_e2e::browser::Browser;
 use steady_e2e::desktop::{Bus, Tray, close_window, window_named, window_pid};
 use steady_e2e::{Stack, kill9};
 use steady_model::check::Status;
-use thirtyfour::By;
 
 /// Back up, change the data, restore through the panel, see the old data, undo, see the new data.
 async fn restore_and_undo(stack: &Stack, panel: &Browser, name: &str) {
