@@ -5,6 +5,7 @@
 //! named by [`Rule`].
 
 mod calendar;
+mod holding;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Reason {
 pub enum Rule {
     Newest,
     LastVerified,
+    /// No newer good point holds one of its databases.
+    LastOfStore,
     /// A restore can still be undone with it.
     Undo,
     /// Something else still needs it.
@@ -131,6 +134,7 @@ pub fn judge(
         case.stays(Rule::Ahead, "dated in the future: the clock was set");
     }
     needed(&mut past);
+    holding::last_of_each(&mut past, &keep.rebuildable);
     newest(&mut past, keep);
     for unit in Unit::ALL {
         by_calendar(&mut past, unit, unit.wanted(keep));

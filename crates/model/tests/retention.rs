@@ -9,13 +9,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use steady_model::backup::{PointKind, RestorePoint};
+use steady_model::backup::{PointKind, RestorePoint, StoreEntry, TableRows};
 use steady_model::config::{self, Keep, Roots};
 use steady_model::retention::{Fate, Pin, PruneRecord, Rule, is_due, judge};
 use steady_model::time::WallTime;
 
-const NONE: Keep =
-    Keep { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, within: None, automatic: true };
+const NONE: Keep = Keep {
+    last: 0,
+    hourly: 0,
+    daily: 0,
+    weekly: 0,
+    monthly: 0,
+    yearly: 0,
+    within: None,
+    rebuildable: Vec::new(),
+    automatic: true,
+};
 
 fn at(text: &str) -> WallTime {
     WallTime(text.parse().unwrap())
@@ -203,16 +212,46 @@ fn old_points_are_removed_once_a_day_and_tried_again_after_an_hour() {
     assert!(due(Some(record("2027-01-01T00:00:00Z", None))), "a clock that ran ahead stops it for ever");
 }
 
+const STORES: [&str; 3] = ["chat.db", "notes.db", "vectors.db"];
+
+fn store(path: &str, rows: u64) -> StoreEntry {
+    let rows = vec![TableRows { table: "t".into(), rows }];
+    StoreEntry { path: path.into(), bytes: 1, rows, integrity: "ok".into() }
+}
+
+#[test]
+fn the_last_point_that_holds_a_database_stays_until_it_is_said_to_be_rebuildable() {
+    let holding = |id, taken, stores: &[(&str, u64)]| RestorePoint {
+        stores: stores.iter().map(|(path, rows)| store(path, *rows)).collect(),
+        ..good(id, taken)
+    };
+    let points = [
+        holding("5", "2026-11-23T10:00:00Z", &[("chat.db", 9)]),
+        holding("4", "2026-05-04T10:00:00Z", &[("chat.db", 9), ("notes.db", 0)]),
+        holding("3", "2026-05-03T10:00:00Z", &[("chat.db", 9), ("notes.db", 7), ("tags.db", 1)]),
+        holding("2", "2026-05-02T10:00:00Z", &[("notes.db", 7), ("vectors.db", 5)]),
+        holding("1", "2026-05-01T10:00:00Z", &[("chat.db", 9), ("notes.db", 7), ("vectors.db", 5)]),
+    ];
+    let keep = Keep { last: 1, ..NONE };
+    let fates = berlin(&points, &keep);
+    assert_eq!(kept(&fates), ["5", "3", "2"]);
+    assert_eq!(fates[2].reasons[0].text, "the last that holds notes.db and 1 more");
+    let keep = Keep { rebuildable: vec!["vectors.db".into()], ..keep };
+    assert_eq!(kept(&berlin(&points, &keep)), ["5", "3"]);
+}
+
 fn points() -> impl Strategy<Value = Vec<RestorePoint>> {
     // Up to three years, dense in the last days: each rule has something to decide.
     let ago = prop_oneof![0..6_000_i64, 0..100_000_i64, 0..1_600_000_i64];
-    let one = (ago, any::<bool>(), 0..3_u8);
+    let stores = prop::collection::btree_set(prop::sample::select(STORES.to_vec()), 0..=STORES.len());
+    let one = (ago, any::<bool>(), 0..3_u8, stores);
     prop::collection::vec(one, 0..60).prop_map(|all| {
         let newest: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let one = |(n, (minutes, verified, kind)): (usize, (i64, bool, u8))| {
+        let one = |(n, (minutes, verified, kind, stores)): (usize, (i64, bool, u8, BTreeSet<&str>))| {
             let taken = WallTime(newest - jiff::SignedDuration::from_mins(minutes));
             let kind = [PointKind::Manual, PointKind::Scheduled, PointKind::Safety][usize::from(kind)];
-            point(&n.to_string(), taken, verified, kind)
+            let stores = stores.into_iter().map(|path| store(path, 1)).collect();
+            RestorePoint { stores, ..point(&n.to_string(), taken, verified, kind) }
         };
         all.into_iter().enumerate().map(one).collect()
     })
@@ -230,6 +269,7 @@ fn keep() -> impl Strategy<Value = Keep> {
             monthly,
             yearly,
             within,
+            rebuildable: Vec::new(),
             automatic: true,
         },
     )
@@ -274,6 +314,12 @@ proptest! {
             prop_assert!(after >= 2 || !going.contains(&safety.id), "an undo lost its safety point");
         }
         prop_assert!(pins.iter().all(|pin| !going.contains(&pin.id)));
+        for path in STORES {
+            let holds = |p: &&RestorePoint| is_good(p) && p.stores.iter().any(|s| s.path == path);
+            let newest = newest_of(points.iter().filter(holds).collect());
+            let left = newest_of(points.iter().filter(holds).filter(|p| !going.contains(&p.id)).collect());
+            prop_assert_eq!(newest, left, "the last {} is lost", path);
+        }
     }
 
     #[test]

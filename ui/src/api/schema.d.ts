@@ -1355,7 +1355,7 @@ export interface components {
             to?: string | null;
         };
         /** @enum {string} */
-        Rule: "newest" | "last_verified" | "undo" | "pinned" | "imported" | "ahead" | "last" | "hourly" | "daily" | "weekly" | "monthly" | "yearly" | "within" | "replaced" | "aged";
+        Rule: "newest" | "last_verified" | "last_of_store" | "undo" | "pinned" | "imported" | "ahead" | "last" | "hourly" | "daily" | "weekly" | "monthly" | "yearly" | "within" | "replaced" | "aged";
         /** @description One finished run, as kept on disk and shown. */
         RunRecord: components["schemas"]["Outcome"] & {
             ended: components["schemas"]["WallTime"];

@@ -26,6 +26,10 @@ pub struct Keep {
     /// All of this span before the newest, such as `14d`.
     #[schemars(with = "Option<String>")]
     pub within: Option<Spanned<String>>,
+    /// Databases that can be made anew, relative to the data directory: the last point that holds one may go. Of all
+    /// others it stays.
+    #[serde(default)]
+    pub rebuildable: Vec<String>,
     /// Whether points are removed after a backup, at most once a day. Default true; else only by `steady prune`.
     pub automatic: Option<bool>,
 }

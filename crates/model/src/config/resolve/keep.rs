@@ -26,6 +26,7 @@ impl Context<'_> {
             monthly: self.kept("monthly", raw.monthly.as_ref(), usual.monthly)?,
             yearly: self.kept("yearly", raw.yearly.as_ref(), usual.yearly)?,
             within: within.transpose()?,
+            rebuildable: raw.rebuildable.clone(),
             automatic: raw.automatic.unwrap_or(usual.automatic),
         };
         let numbers = [keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly];

@@ -11,6 +11,8 @@ pub struct Keep {
     pub yearly: u32,
     /// All that are not older than this, seen from the newest.
     pub within: Option<Duration>,
+    /// Databases of which not even the last one is needed, relative to the data directory.
+    pub rebuildable: Vec<String>,
     /// Whether points are removed after a backup; else only by command.
     pub automatic: bool,
 }
@@ -25,6 +27,7 @@ impl Default for Keep {
             monthly: 6,
             yearly: 0,
             within: None,
+            rebuildable: Vec::new(),
             automatic: true,
         }
     }
