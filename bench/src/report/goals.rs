@@ -54,8 +54,8 @@ fn restart(measured: &Measured) -> Option<Goal> {
             figure(ratios.max)
         ),
         met: ratios.median <= 0.5,
-        why: "the kernel's own share (to end a process, to start one) is most of it for both; the rest of Steady's is the \
-              hand-over from the thread that hears the end to the one that starts the successor",
+        why: "the kernel's own share (to end a process, to wake who waits for that, to start another) is most of it \
+              for both, and smallest with one service on an idle machine",
     })
 }
 
