@@ -183,6 +183,10 @@ fn read_all(
             }
             let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write), events);
             let done = contents.read(&stored, &mut sink);
+            // That there is no room for a copy here says nothing of what is in the repository.
+            if let Some(error) = sink.failed.take() {
+                return Err(BackupError::io("copy a database, to open it, to", scratch)(error));
+            }
             let (bytes, sha256) = sink.finish();
             events.file_done();
             let image = copy.as_ref().map_or(Path::new(""), |c| c.path());
@@ -342,6 +346,8 @@ impl<'a> Found<'a> {
 /// Hashes what goes through it, to a copy or to nowhere.
 struct Hashing<'a> {
     into: Option<&'a mut dyn Write>,
+    /// Why the copy could not be written.
+    failed: Option<io::Error>,
     bytes: u64,
     hash: Sha256,
     events: &'a Events,
@@ -349,7 +355,7 @@ struct Hashing<'a> {
 
 impl<'a> Hashing<'a> {
     fn new(into: Option<&'a mut dyn Write>, events: &'a Events) -> Self {
-        Self { into, bytes: 0, hash: Sha256::new(), events }
+        Self { into, failed: None, bytes: 0, hash: Sha256::new(), events }
     }
 
     fn finish(self) -> (u64, String) {
@@ -360,7 +366,11 @@ impl<'a> Hashing<'a> {
 impl Write for Hashing<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if let Some(into) = &mut self.into {
-            into.write_all(buf)?;
+            into.write_all(buf).map_err(|error| {
+                let told = io::Error::from(error.kind());
+                self.failed = Some(error);
+                told
+            })?;
         }
         self.hash.update(buf);
         self.bytes += buf.len() as u64;
