@@ -268,6 +268,9 @@ impl Inner {
         if !folder.is_dir() {
             return Err(BackupError::RepositoryPlace { folder: folder.to_owned() });
         }
+        if !exists && self.config.repository.is_some() {
+            self.refuse_to_begin_anew()?;
+        }
         self.ensure_key(exists).await?;
         if !exists {
             self.engine(Command::Init { source: self.source.clone() }, &|_| {}).await?;
@@ -281,6 +284,16 @@ impl Inner {
             self.end_removal().await?;
         }
         Ok(())
+    }
+
+    /// The mount point of a disk that is not attached is an empty folder too.
+    fn refuse_to_begin_anew(&self) -> Result<(), BackupError> {
+        let points = self.catalogue.read()?.len();
+        if points == 0 {
+            return Ok(());
+        }
+        let (path, catalogue) = (self.repository.clone(), self.catalogue.path().to_owned());
+        Err(BackupError::RepositoryAbsent { path, points, catalogue })
     }
 
     async fn take(

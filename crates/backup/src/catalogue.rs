@@ -55,6 +55,10 @@ impl Catalogue {
         Self { path }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.path.exists()
     }

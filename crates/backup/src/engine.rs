@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use steady_disk::{FileLock, Holder, create_private_dir};
+use steady_disk::{FileLock, Holder, LockError, create_private_dir};
 use steady_model::backup::PointKind;
 use zeroize::Zeroizing;
 
@@ -158,7 +158,8 @@ fn perform(opened: Repository, request: &Request, events: &Arc<Events>) -> Resul
     }
 }
 
-fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
+/// `None` where a disk is read-only and nobody ever locked it.
+fn lock(repository: &Path, command: &Command) -> Result<Option<FileLock>, BackupError> {
     let what = match command {
         Command::Init { .. } => "creating the repository",
         Command::InitCopy(_) | Command::Copy { .. } => "a copy",
@@ -183,7 +184,19 @@ fn lock(repository: &Path, command: &Command) -> Result<FileLock, BackupError> {
     };
     let mut path = repository.as_os_str().to_owned();
     path.push(".lock");
-    Ok(FileLock::try_acquire(Path::new(&path), &holder)?)
+    let path = Path::new(&path);
+    match FileLock::try_acquire(path, &holder) {
+        Err(LockError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            if !command.only_reads() {
+                return Err(BackupError::RepositoryReadOnly { path: repository.to_owned() });
+            }
+            Ok(FileLock::try_share(path)?)
+        }
+        Err(LockError::Io { path, source }) => {
+            Err(BackupError::Io { action: "open the lock file of the repository,", path, source })
+        }
+        locked => Ok(Some(locked?)),
+    }
 }
 
 fn empty(scratch: &Path) -> Result<(), BackupError> {

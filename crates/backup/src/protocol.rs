@@ -129,6 +129,25 @@ impl Command {
     pub(crate) fn needs_key(&self) -> bool {
         !matches!(self, Self::DropDatabases(_))
     }
+
+    /// Whether it leaves the repository as it is, so that a read-only one will do.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::List
+                | Self::Verify { .. }
+                | Self::Stage { .. }
+                | Self::CheckStaged { .. }
+                | Self::LoadDumps { .. }
+                | Self::DropDatabases(_)
+                | Self::Compare { .. }
+                | Self::Identify
+                | Self::Ids
+                | Self::Prunable { .. }
+                | Self::Files { .. }
+                | Self::Differ { .. }
+        )
+    }
 }
 
 /// Where points are copied to. Secrets are named by private files, never carried.

@@ -4,6 +4,7 @@
 //! hold [`crate::engine`]'s lock, count what was read themselves, and restore through [`Contents`].
 
 mod bars;
+mod disk;
 mod node;
 mod prune;
 mod site;
@@ -285,6 +286,9 @@ impl Contents {
 fn failed(action: &'static str, at: &Path) -> impl Fn(Box<RusticError>) -> BackupError {
     let path = at.to_owned();
     move |error| {
+        if let Some(refused) = disk::refusal(&*error, &path) {
+            return refused;
+        }
         let mut why = essence(&error.display_log());
         if let Some(source) = std::error::Error::source(&*error) {
             let cause = essence(&source.to_string());
@@ -360,6 +364,8 @@ impl ReadSource for Source {
     }
 }
 
+#[cfg(test)]
+mod by_hand;
 mod copy;
 #[cfg(test)]
 mod hostile;

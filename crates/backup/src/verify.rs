@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use steady_model::backup::StoreEntry;
 use steady_model::verification::Slice;
@@ -23,13 +24,17 @@ pub(crate) fn manifest(contents: &Contents, id: &str) -> Result<Manifest, Backup
     let bytes = contents.read_path(id, MANIFEST)?;
     let shown = || Path::new(id).join(MANIFEST);
     let read = |e| BackupError::Format { path: shown(), source: e };
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(read)?;
-    let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-    if found > u64::from(VERSION) {
-        let found = u32::try_from(found).unwrap_or(u32::MAX);
+    // Twice over the text rather than once into values of any kind: of a million files these take a gigabyte.
+    let Head { version: found } = serde_json::from_slice(&bytes).map_err(read)?;
+    if found > VERSION {
         return Err(BackupError::Newer { path: shown(), found, known: VERSION });
     }
-    serde_json::from_value(value).map_err(read)
+    serde_json::from_slice(&bytes).map_err(read)
+}
+
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
 }
 
 /// Reads a point back from the repository, or a slice of it. `scratch` holds one database for each worker.
@@ -183,6 +188,10 @@ fn read_all(
             }
             let mut sink = Hashing::new(copy.as_mut().map(|c| c.as_file_mut() as &mut dyn Write), events);
             let done = contents.read(&stored, &mut sink);
+            // That there is no room for a copy here says nothing of what is in the repository.
+            if let Some(error) = sink.failed.take() {
+                return Err(BackupError::io("copy a database, to open it, to", scratch)(error));
+            }
             let (bytes, sha256) = sink.finish();
             events.file_done();
             let image = copy.as_ref().map_or(Path::new(""), |c| c.path());
@@ -342,6 +351,8 @@ impl<'a> Found<'a> {
 /// Hashes what goes through it, to a copy or to nowhere.
 struct Hashing<'a> {
     into: Option<&'a mut dyn Write>,
+    /// Why the copy could not be written.
+    failed: Option<io::Error>,
     bytes: u64,
     hash: Sha256,
     events: &'a Events,
@@ -349,7 +360,7 @@ struct Hashing<'a> {
 
 impl<'a> Hashing<'a> {
     fn new(into: Option<&'a mut dyn Write>, events: &'a Events) -> Self {
-        Self { into, bytes: 0, hash: Sha256::new(), events }
+        Self { into, failed: None, bytes: 0, hash: Sha256::new(), events }
     }
 
     fn finish(self) -> (u64, String) {
@@ -360,7 +371,11 @@ impl<'a> Hashing<'a> {
 impl Write for Hashing<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if let Some(into) = &mut self.into {
-            into.write_all(buf)?;
+            into.write_all(buf).map_err(|error| {
+                let told = io::Error::from(error.kind());
+                self.failed = Some(error);
+                told
+            })?;
         }
         self.hash.update(buf);
         self.bytes += buf.len() as u64;

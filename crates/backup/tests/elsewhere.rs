@@ -12,11 +12,11 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use steady_backup::Moment;
 use steady_model::backup::{RestoreOutcome, RestoreStep};
+use support::disk::Mounted;
 use support::{App, World, notes, take, world};
 
 async fn old_and_new() -> (World, App, String) {
@@ -132,35 +132,11 @@ async fn undo_is_possible_until_the_second_next_backup() {
     assert!(world.beside().is_empty(), "{:?}", world.beside());
 }
 
-/// A small disk of its own; `None` where the system lets nobody mount one.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn at(place: &Path, bytes: u64) -> Option<Self> {
-        std::fs::create_dir_all(place).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
-            .arg(place)
-            .output()
-            .is_ok_and(|o| o.status.success());
-        mounted.then(|| Self(place.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
 #[tokio::test]
 async fn a_disk_that_fills_while_staging_leaves_the_data_untouched_and_is_named() {
     let mut world = world();
     let disk = world.dir.path().join("disk");
-    let Some(_disk) = SmallDisk::at(&disk, 24 << 20) else {
-        eprintln!("skipped: no small disk can be mounted here");
-        return;
-    };
+    let Some(_disk) = Mounted::small(&disk, 24 << 20) else { return };
     world.place = Some(disk.join("data"));
     std::fs::create_dir(world.data()).unwrap();
     let app = App::started(&world.data());
@@ -197,9 +173,8 @@ async fn a_disk_that_fills_while_staging_leaves_the_data_untouched_and_is_named(
 async fn a_read_only_place_and_a_wrong_password_are_said_and_leave_nothing() {
     let (world, app, id) = old_and_new().await;
     let disk = world.dir.path().join("disk");
-    if let Some(mounted) = SmallDisk::at(&disk, 8 << 20) {
-        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&mounted.0).status().unwrap();
-        assert!(remounted.success());
+    if let Some(mounted) = Mounted::small(&disk, 8 << 20) {
+        mounted.make_read_only();
         let error =
             world.backups().restore_to(&id, &disk.join("x"), &[], |_| {}).await.unwrap_err().to_string();
         assert!(error.contains("Read-only file system") && error.contains("disk"), "{error}");

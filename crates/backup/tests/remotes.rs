@@ -175,6 +175,24 @@ async fn a_bucket_takes_copies_and_its_key_is_in_no_argument() {
     copied(&world, &copy).await;
     let env = [("AWS_ACCESS_KEY_ID", "AKIAADA"), ("AWS_SECRET_ACCESS_KEY", "hunter22hunter22")];
     whole_for_restic(&world, &format!("s3:http://127.0.0.1:{}/ada/steady", server.port), &env);
+    std::fs::write(world.data().join("big.bin"), noise(2 << 20)).unwrap();
+    let point = take(&backups).await;
+    let slow = CopyTarget { limit: Some(300_000), ..copy.clone() };
+    let other = backups.clone();
+    let copying = tokio::spawn(async move { other.copy(&slow, &point, |_| {}).await });
+    let mut rclone = None;
+    until("an rclone with the key in its environment", || {
+        assert!(!copying.is_finished(), "the copy ended");
+        rclone = engine_and_rclone().map(|(_, rclone)| format!("{rclone} environ"));
+        let shown = who_shows("hunter22hunter22");
+        rclone.as_ref().is_some_and(|rclone| shown.iter().any(|s| s.starts_with(rclone)))
+    })
+    .await;
+    // There only its owner can look; arguments are for everybody.
+    let shown = who_shows("hunter22hunter22");
+    assert!(shown.iter().all(|s| !s.contains(" cmdline: ")), "{shown:?}");
+    copying.abort();
+    let _ = copying.await;
 }
 
 /// Processes whose arguments or environment hold `needle`, but for this one.

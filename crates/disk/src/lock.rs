@@ -59,25 +59,28 @@ impl FileLock {
             Err(TryLockError::Error(source)) => return Err(io_at(source)),
         }
         let mut lock = Self { file };
-        lock.name(holder).map_err(io_at)?;
+        // It is for people. On a full disk, too, there must be a way to what gives room back.
+        let _ = lock.name(holder);
         Ok(lock)
     }
 
     /// Takes part in a lock that many may share and that an exclusive one keeps out. Says no holder: the file is
     /// theirs together.
-    pub fn try_share(path: &Path) -> Result<Self, LockError> {
+    ///
+    /// On a read-only disk the file is taken as it is; `None` where nobody has made it.
+    pub fn try_share(path: &Path) -> Result<Option<Self>, LockError> {
         let io_at = |source| LockError::Io { path: path.to_owned(), source };
         let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(io_at)?;
+        let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut file = match opened {
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => match File::open(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(io_at)?,
+            },
+            opened => opened.map_err(io_at)?,
+        };
         match file.try_lock_shared() {
-            Ok(()) => Ok(Self { file }),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => {
                 Err(LockError::Held { path: path.to_owned(), holder: read_holder(&mut file) })
             }
@@ -158,6 +161,16 @@ mod tests {
         let _alone = FileLock::try_acquire(&path, &holder("prune")).unwrap();
         let refused = FileLock::try_share(&path).unwrap_err();
         assert!(refused.to_string().contains("prune (pid"), "{refused}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lock_is_held_also_when_there_is_no_room_to_say_by_whom() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("full.lock");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let _held = FileLock::try_acquire(&path, &holder("prune")).unwrap();
+        assert!(matches!(FileLock::try_acquire(&path, &holder("backup")), Err(LockError::Held { .. })));
     }
 
     #[test]

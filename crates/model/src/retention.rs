@@ -208,12 +208,13 @@ fn needed(cases: &mut [Case<'_>]) {
     {
         case.stays(Rule::LastVerified, "the last verified backup");
     }
-    let mut good_since = 0;
-    for case in cases {
-        if case.point.kind == PointKind::Safety && good_since < UNDO_FOR {
+    // Newest first. Of two of one moment nobody knows which came later, so only what is strictly later counts.
+    let good: Vec<WallTime> =
+        cases.iter().filter(|case| case.is_good()).map(|case| case.point.taken).collect();
+    for case in cases.iter_mut().filter(|case| case.point.kind == PointKind::Safety) {
+        if good.iter().take_while(|taken| **taken > case.point.taken).count() < UNDO_FOR {
             case.stays(Rule::Undo, "taken before a restore that may still be undone");
         }
-        good_since += usize::from(case.is_good());
     }
 }
 

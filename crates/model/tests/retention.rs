@@ -137,6 +137,17 @@ fn a_safety_point_stays_until_the_second_good_backup_after_it() {
 }
 
 #[test]
+fn a_backup_of_the_same_moment_does_not_count_as_one_after_a_safety_point() {
+    let moment = "2026-11-21T10:00:00Z";
+    // Whichever of the two sorts first.
+    for [taken_before, with_it] in [["2", "3"], ["3", "2"]] {
+        let points = [good("4", "2026-11-22T10:00:00Z"), good(with_it, moment), safety(taken_before, moment)];
+        let left = berlin(&points, &Keep { last: 1, ..NONE });
+        assert!(kept(&left).contains(&taken_before), "an undo lost its safety point: {left:?}");
+    }
+}
+
+#[test]
 fn a_day_is_the_day_of_the_people_there_also_when_the_clocks_change() {
     // In Berlin 25 October 2026 has 25 hours, and 02:30 twice; 29 March has 23.
     let points = [

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod copies;
+pub mod disk;
 pub mod postgres;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use steady_backup::{Backups, BoxFuture, EngineCommand, Services};
+use steady_backup::{BackupError, Backups, BoxFuture, EngineCommand, Services};
 use steady_model::backup::{PointKind, RestorePoint};
 use steady_model::config;
 use steady_model::key::KeptIn;
@@ -25,6 +26,8 @@ pub struct World {
     pub priority: config::Priority,
     /// Where the data are, when not in `dir`.
     pub place: Option<PathBuf>,
+    /// Where the repository is, when not in the home.
+    pub kept_at: Option<PathBuf>,
 }
 
 pub fn world() -> World {
@@ -39,6 +42,7 @@ pub fn world() -> World {
         key: KeptIn::File,
         priority: config::Priority::default(),
         place: None,
+        kept_at: None,
     }
 }
 
@@ -52,14 +56,14 @@ impl World {
     }
 
     pub fn repository(&self) -> PathBuf {
-        self.home().join("backups/repository")
+        self.kept_at.clone().unwrap_or_else(|| self.home().join("backups/repository"))
     }
 
     pub fn config(&self) -> config::Backup {
         config::Backup {
             source: self.data(),
             exclude: self.exclude.clone(),
-            repository: None,
+            repository: self.kept_at.clone(),
             services: vec!["app".into()],
             schedule: None,
             stale_after: Duration::from_hours(36),
@@ -119,6 +123,16 @@ impl World {
         names.sort();
         names
     }
+}
+
+/// What a person reads of an error: one line, short, and nothing that only the library's authors can use.
+pub fn sentence(error: &BackupError) -> String {
+    let text = error.to_string();
+    assert!(text.lines().count() == 1 && text.len() < 600, "no sentence: {text}");
+    for sign in ["acktrace", "RusticError", "kind:", "caused by", "github.com", "Os {", "::"] {
+        assert!(!text.contains(sign), "{sign:?} is for authors: {text}");
+    }
+    text
 }
 
 pub async fn take(backups: &Backups) -> RestorePoint {
