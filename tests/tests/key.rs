@@ -23,6 +23,8 @@ async fn the_sheet_opens_the_backups_and_it_is_reminded_of_until_somebody_has_it
     let reminder = s.backup.key.unwrap().reminder.unwrap();
     assert!(s.verdict.reasons.iter().all(|r| !r.sentence.contains("key")), "a reminder is no alarm");
     assert!(said(&stack.steady(&["backups"])).contains(&reminder));
+    // The home of this stack lies beside its data.
+    assert!(said(&stack.steady(&["backups"])).contains("one broken disk takes both"));
 
     let sheet = stack.path("sheet.txt");
     let written = stack.steady(&["backup", "key", "--output", sheet.to_str().unwrap()]);

@@ -56,21 +56,21 @@ pub enum BackupError {
     )]
     RepositoryPlace { folder: PathBuf },
     #[error(
-        "the backup repository {} is not there, and {points} restore points were in it; attach its disk or correct \
+        "the backup repository {} is not there, and it had restore points ({points}); attach its disk or correct \
          `backup.repository`; to begin a new one there, move {} away",
         path.display(), catalogue.display()
     )]
     RepositoryAbsent { path: PathBuf, points: usize, catalogue: PathBuf },
     #[error(
-        "there is not enough room on the disk of the backup repository {}: {} are free; no restore point in it is \
-         lost: free some room there, for instance by `steady prune`, and try again",
+        "there is not enough room on the disk of the repository {}: {} are free; no restore point in it is lost: \
+         free some room there (`steady prune` does in Steady's own repository) and try again",
         path.display(), bytes(*free)
     )]
     RepositoryFull { path: PathBuf, free: u64 },
     #[error(
-        "the disk of the backup repository {} is read-only, so nothing can be added to it or removed from it; make \
-         it writable again, and look for the reason: systems do that by themselves to a disk that fails. What is in \
-         it can still be had: `steady restore ID --to DIR`",
+        "the disk of the repository {} is read-only, so nothing can be added to it or removed from it; make it \
+         writable again, and look for the reason: systems do that by themselves to a disk that fails. What is in it \
+         can still be had: `steady restore ID --to DIR`",
         path.display()
     )]
     RepositoryReadOnly { path: PathBuf },

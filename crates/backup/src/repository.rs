@@ -365,7 +365,7 @@ impl ReadSource for Source {
 }
 
 #[cfg(test)]
-mod chunks;
+mod by_hand;
 mod copy;
 #[cfg(test)]
 mod hostile;

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_backup::{Backups, Progress};
 use steady_model::backup::{PointKind, RestoreOutcome, RestorePoint};
-use steady_model::config::Keep;
-use support::copies::noise;
+use steady_model::config::{CopyPlace, Keep};
+use support::copies::{noise, restic, target};
 use support::disk::Mounted;
 use support::{App, World, sentence, take, wal_database, world};
 
@@ -214,6 +214,30 @@ async fn a_place_that_fills_while_it_is_restored_to_is_named_and_left_empty() {
     std::fs::remove_file(world.dir.path().join("disk/filler")).unwrap();
     backups.restore_to(&point.id, &to, &[], |_| {}).await.unwrap();
     assert_eq!(std::fs::read_to_string(to.join("note.md")).unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn a_copy_on_a_full_or_read_only_disk_is_named_counts_for_nothing_and_goes_on_when_there_is_room() {
+    let world = world();
+    let Some(disk) = on(&world, "disk", 16) else { return };
+    let at = world.dir.path().join("disk/steady");
+    let copy = target("usb", CopyPlace::Folder { path: at.clone(), same_volume: false });
+    file(&world, "big.bin", 40);
+    let backups = world.backups();
+    let point = take(&backups).await;
+    backups.init_copy(&copy).await.unwrap();
+    let place = at.display().to_string();
+    let why = sentence(&backups.copy(&copy, &point, |_| {}).await.unwrap_err());
+    assert!(why.contains(&place) && why.contains("not enough room") && why.contains("B are free"), "{why}");
+    disk.make_read_only();
+    let why = sentence(&backups.copy(&copy, &point, |_| {}).await.unwrap_err());
+    assert!(why.contains(&place) && why.contains("is read-only"), "{why}");
+    assert!(backups.copied(&copy).unwrap().unwrap().copied.is_empty(), "half a copy counts");
+    disk.make_writable();
+    disk.resize(120 << 20);
+    backups.copy(&copy, &point, |_| {}).await.unwrap();
+    assert!(restic(&world, &at, &["check", "--read-data"]).contains("no errors were found"));
+    assert!(backups.verify(&point.id, |_| {}).await.unwrap().verified.is_some());
 }
 
 /// The `-wal` of a database that is being read cannot be reset: it must not grow until its writer fails.

@@ -1,6 +1,8 @@
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use steady_agent::config_file;
 use steady_client::Client;
 use steady_model::backup::{OperationOutcome, RestorePoint, RestoreRecord};
 
@@ -48,7 +50,7 @@ pub async fn take(
     Ok(if point.verified.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn list(home: &Path, client: &Client, json: bool) -> anyhow::Result<ExitCode> {
     let snapshot = client.snapshot().await?;
     if json {
         style::json(&snapshot.backup.points)?;
@@ -59,6 +61,11 @@ pub async fn list(client: &Client, json: bool) -> anyhow::Result<ExitCode> {
         }
         if let Some(reminder) = snapshot.backup.key.as_ref().and_then(|key| key.reminder.as_ref()) {
             style::say(reminder);
+        }
+        // A file that cannot be read is the agent's to tell.
+        let spec = config_file::load(&home.join("steady.toml")).ok().and_then(|config| config.backup);
+        for caution in spec.iter().flat_map(|spec| steady_backup::cautions(spec, home)) {
+            style::say(&caution);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -52,7 +52,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             Command::Copies => copies::list(&client, json).await,
             Command::Backups { from: Some(copy), .. } => copies::points(&client, &copy, json).await,
             Command::Backups { action: None | Some(BackupsAction::List), .. } => {
-                backup::list(&client, json).await
+                backup::list(home, &client, json).await
             }
             Command::Backups { action: Some(BackupsAction::Show { point }), .. } => {
                 backup::show(&client, &point, json).await
