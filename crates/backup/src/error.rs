@@ -56,7 +56,7 @@ pub enum BackupError {
     )]
     RepositoryPlace { folder: PathBuf },
     #[error(
-        "the backup repository {} is not there, and {points} restore points were in it; attach its disk or correct \
+        "the backup repository {} is not there, and it had restore points ({points}); attach its disk or correct \
          `backup.repository`; to begin a new one there, move {} away",
         path.display(), catalogue.display()
     )]

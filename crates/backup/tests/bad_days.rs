@@ -107,7 +107,7 @@ async fn a_repository_whose_disk_is_away_is_never_begun_anew_on_its_empty_mount_
 
     std::fs::create_dir(&disk).unwrap();
     let why = sentence(&backups.take(PointKind::Manual, |_| {}).await.unwrap_err());
-    assert!(why.contains("disk/repository is not there, and 1 restore points were in it"), "{why}");
+    assert!(why.contains("disk/repository is not there, and it had restore points (1)"), "{why}");
     assert!(why.contains("attach its disk") && why.contains("catalogue.json away"), "{why}");
     let why = sentence(&backups.verify(&first.id, |_| {}).await.unwrap_err());
     assert!(why.contains("disk/repository"), "{why}");

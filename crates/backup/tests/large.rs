@@ -104,7 +104,7 @@ async fn a_million_small_files_are_all_in_the_point() {
     let Some(_disk) = Mounted::small(&at, 8 << 30) else { return };
     world.place = Some(at.join("data"));
     std::fs::create_dir(world.data()).unwrap();
-    all_are_there(&world, 1_000_000, 4096 * MEBIBYTE).await;
+    all_are_there(&world, 1_000_000, 2048 * MEBIBYTE).await;
 }
 
 /// Sparse, so that it takes no room; read it is like any other.

@@ -8,6 +8,7 @@ use std::process::Command;
 pub struct Mounted(PathBuf);
 
 /// Only root may mount; root whom the system does not let is told so, because the test would prove nothing.
+#[allow(clippy::print_stderr, reason = "who reads the result must know what was not tried")]
 fn may_mount() -> bool {
     let may = cfg!(target_os = "linux") && rustix::process::geteuid().is_root();
     if !may {
