@@ -7,6 +7,7 @@ mod importing;
 mod key;
 mod looking;
 mod occasion;
+mod publishing;
 mod recovery;
 mod removal;
 mod reporter;
@@ -352,31 +353,6 @@ impl Owner {
 
     fn last_drill(&self) -> Option<DrillRecord> {
         self.wiring.backups.as_ref()?.0.last_drill().ok()?
-    }
-
-    async fn publish_last_drill(&self) {
-        let Some((backups, _)) = &self.wiring.backups else { return };
-        match backups.last_drill() {
-            Ok(record) => self.tell(BackupEvent::LastDrill(record)).await,
-            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
-        }
-    }
-
-    async fn publish_catalogue(&self) {
-        let Some((backups, _)) = &self.wiring.backups else { return };
-        key::publish(backups, &self.wiring.events).await;
-        match backups.catalogue() {
-            Ok(points) => self.tell(BackupEvent::Catalogue(points)).await,
-            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
-        }
-    }
-
-    async fn publish_last_restore(&self) {
-        let Some((backups, _)) = &self.wiring.backups else { return };
-        match backups.last_restore() {
-            Ok(record) => self.tell(BackupEvent::LastRestore(record)).await,
-            Err(e) => self.tell(BackupEvent::LastError(Some(e.to_string()))).await,
-        }
     }
 
     async fn tell(&self, event: BackupEvent) {

@@ -8,25 +8,27 @@ mod disk;
 mod node;
 mod prune;
 mod site;
+mod source;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
 use rustic_core::repofile::{Chunker, Node, SnapshotFile};
 use rustic_core::{
-    BackupOptions, ConfigOptions, Credentials, ErrorKind, IndexedFullStatus, KeyOptions, LsOptions,
-    NoProgressBars, OpenStatus, ProgressBars, ReadSource, ReadSourceEntry, ReadSourceOpen,
-    RepositoryBackends, RepositoryOptions, RusticError, RusticResult, SnapshotOptions, WriteBackend,
+    BackupOptions, ConfigOptions, Credentials, IndexedFullStatus, KeyOptions, LsOptions, NoProgressBars,
+    OpenStatus, ProgressBars, RepositoryBackends, RepositoryOptions, RusticError, SnapshotOptions,
+    WriteBackend,
 };
 use steady_disk::fsync_dir;
 
 use crate::error::BackupError;
 use crate::key::KeyPlace;
-use node::{from_node, kind, to_node};
+use node::{from_node, kind};
 pub(crate) use site::Site;
+use source::Source;
 
 /// What is known of a file beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +160,7 @@ impl Repository {
         // Without a parent: a commit touches only the `-wal`, so size and time of a database say nothing.
         let mut options = BackupOptions::default();
         options.parent_opts.force = true;
-        let source_entries = Source(Mutex::new(Some(entries)));
+        let source_entries = Source::new(entries);
         let saved = repo
             .archive(&options, &source_entries, snapshot, &[source.to_owned()])
             .map_err(failed("take the restore point", &at))?;
@@ -328,40 +330,6 @@ fn flush(at: &Path) -> Result<(), BackupError> {
         }
     }
     Ok(())
-}
-
-/// The entries as rustic wants them; it asks for them once.
-struct Source(Mutex<Option<Entries>>);
-
-struct Open(Opener);
-
-impl ReadSourceOpen for Open {
-    type Reader = Box<dyn Read + Send>;
-
-    fn open(self) -> RusticResult<Self::Reader> {
-        (self.0)().map_err(|e| RusticError::with_source(ErrorKind::InputOutput, "the file cannot be read", e))
-    }
-}
-
-impl ReadSource for Source {
-    type Open = Open;
-    type Iter = Box<dyn Iterator<Item = RusticResult<ReadSourceEntry<Open>>> + Send>;
-
-    fn size(&self) -> RusticResult<Option<u64>> {
-        Ok(None)
-    }
-
-    fn entries(&self) -> Self::Iter {
-        let entries = self.0.lock().ok().and_then(|mut e| e.take());
-        Box::new(entries.into_iter().flatten().map(|entry| {
-            let node = to_node(&entry.path, &entry.meta, &entry.content);
-            let open = match entry.content {
-                Content::File(opener) => Some(Open(opener)),
-                Content::Dir | Content::Link(_) => None,
-            };
-            Ok(ReadSourceEntry { path: entry.path, node, open })
-        }))
-    }
 }
 
 #[cfg(test)]

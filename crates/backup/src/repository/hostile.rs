@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
 
+use super::node::to_node;
+use super::source::Open;
 use super::*;
 use crate::chosen::Chosen;
 use crate::events::Events;
