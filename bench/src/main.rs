@@ -60,6 +60,9 @@ enum Command {
     /// Commit to databases for ever; for the backup measurements
     #[command(hide = true)]
     Commits { folder: PathBuf, notes: PathBuf },
+    /// Keep a process in each folder, and nothing else; for the restart measurements
+    #[command(hide = true)]
+    Loop { probe: PathBuf, services: Vec<PathBuf> },
     /// Be a service that writes down when it was there; for the restore measurements
     #[command(hide = true)]
     Beat { file: PathBuf },
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lines { count, batch, begun } => lines::write(count, batch, &begun),
         Command::Weigh { result, volume, command } => archive::cost::weigh(&result, &volume, &command),
         Command::Commits { folder, notes } => archive::commits::commit_for_ever(&folder, &notes),
+        Command::Loop { probe, services } => peer::keeper::run(&probe, &services),
         Command::Beat { file } => part::backup::downtime::beat(&file),
         Command::Page => report::write(&Workspace::prepare(None)?),
         Command::Run { part, steady, megabytes } => {

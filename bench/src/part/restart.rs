@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 pub const PART: &str = "restart";
 /// The peers take turns, so that a change of the machine's speed meets all of them.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// Each is killed once: what comes after a second unexpected end is a policy, not a latency.
 pub const KILLS: usize = 12;
 
@@ -31,8 +31,11 @@ pub struct Row {
 
 pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let machine = Machine::look();
-    let peers: Vec<_> =
-        Peer::ALL.into_iter().filter_map(|peer| Some((peer, peer.version(workspace)?))).collect();
+    let peers: Vec<_> = Peer::ALL
+        .into_iter()
+        .chain([Peer::Loop])
+        .filter_map(|peer| Some((peer, peer.version(workspace)?)))
+        .collect();
     let mut taken: Vec<Vec<Vec<f64>>> = vec![Vec::new(); peers.len()];
     let mut lost = vec![0; peers.len()];
     for round in 1..=ROUNDS {

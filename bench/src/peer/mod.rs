@@ -1,6 +1,7 @@
 //! Who is measured: how each one is told to keep the same services running, and which version it is.
 
 mod configured;
+pub mod keeper;
 mod scanned;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ pub enum Peer {
     Pm2,
     Monit,
     Circus,
+    /// Nobody's supervisor: what the kernel alone takes to end a process, to wake who waits for it and to start
+    /// another. None can be quicker.
+    Loop,
 }
 
 /// The services that a supervisor is given: one directory each, the same program in all.
@@ -43,6 +47,7 @@ impl Peer {
             Self::Pm2 => "pm2",
             Self::Monit => "monit",
             Self::Circus => "circus",
+            Self::Loop => "a bare loop",
         }
     }
 
@@ -64,6 +69,7 @@ impl Peer {
                 let said = output(Command::new(workspace.peers.join("venv/bin/circusd")).arg("--version"))?;
                 said.split_whitespace().last().map(str::to_owned)
             }
+            Self::Loop => Some(String::new()),
         }
     }
 
@@ -77,6 +83,7 @@ impl Peer {
             Self::Pm2 => configured::pm2(stand, &workspace.peers.join("npm/node_modules/.bin/pm2")),
             Self::Circus => configured::circus(stand, &workspace.peers.join("venv/bin/circusd")),
             Self::Monit => configured::monit(stand),
+            Self::Loop => keeper::prepare(stand),
         }
     }
 }

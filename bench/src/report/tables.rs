@@ -41,7 +41,8 @@ pub fn restart(text: &mut String, results: &Results<restart_part::Row>) -> fmt::
     text.push_str(
         "\ns6 waits a second before it starts a successor; supervisord and monit look once a second, circus (at its \
          default of five seconds, set to half a second here) at intervals too. Those are choices for a quiet \
-         machine, not faults: Steady, too, waits from the second unexpected end on.\n",
+         machine, not faults: Steady, too, waits from the second unexpected end on. The bare loop supervises nothing: \
+         it waits for any end and spawns a successor, which is what the kernel takes of everybody's time.\n",
     );
     Ok(())
 }

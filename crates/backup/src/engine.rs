@@ -20,6 +20,7 @@ use crate::{browse, compare, copy, difference, dump, load, older, quiet, stage, 
 
 /// The whole life of `steady engine`; call it first thing in `main`, before any thread starts.
 pub fn engine_main() -> ExitCode {
+    steady_footprint::keep_at_hand();
     let events = Arc::new(Events::default());
     let asked = read_request().and_then(|request| {
         be_nice(request.nice);

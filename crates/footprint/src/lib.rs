@@ -1,6 +1,7 @@
-//! What a program that rests gives back: memory that only its start needed.
+//! What a program that rests gives back: memory that only its start needed. And the other way: what one that works
+//! keeps at hand.
 //!
-//! Owns the one place with `unsafe` code ([`give_back`] on Linux). Must never touch memory whose bytes are not also
+//! Owns the one place with `unsafe` code ([`give_back`] and [`keep_at_hand`] on Linux). Must never touch memory whose bytes are not also
 //! in a file, and never be needed: a program that is not given the chance only stays larger.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
@@ -12,4 +13,11 @@ mod system;
 /// over and rest begins, such as the end of the start.
 pub fn give_back() {
     system::give_back();
+}
+
+/// Freed memory stays in this process, for one that works hard and ends soon: glibc returns the top of its heap as soon
+/// as 128 kB of it are free, and a program that takes and frees buffers in turn has the kernel clear the same pages
+/// again and again. Call it before other threads start.
+pub fn keep_at_hand() {
+    system::keep_at_hand();
 }

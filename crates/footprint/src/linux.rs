@@ -34,6 +34,16 @@ fn trim() {
     }
 }
 
+#[expect(unsafe_code, reason = "there is no safe form of mallopt")]
+pub(crate) fn keep_at_hand() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes two numbers and sets the allocator's own; a value that it does not know changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 20);
+    }
+}
+
 /// The mappings of `program` that hold nothing but the file's bytes: private, not writable, with no anonymous page.
 /// The format is that of `proc_pid_smaps(5)`.
 fn unchanged(smaps: &str, program: &str) -> Vec<Range<usize>> {

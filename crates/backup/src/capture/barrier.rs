@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use super::pages::Pages;
 use super::pins::Pin;
 use super::{Image, Store, now};
 use crate::clock::{Stopwatch, back_off};
+use crate::error::BackupError;
 use crate::inspect;
 use crate::manifest::{Omission, RelPath, StoreClass};
+use crate::workers;
 
 /// Waiting for the first lock holds nobody up; with one lock held, every further wait holds its writers.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -40,7 +43,7 @@ struct Pair {
 }
 
 /// Takes the write locks of all databases in sorted order, pins a read transaction on each, and lets go.
-pub(crate) fn cut(source: &Path, databases: &[RelPath]) -> Cut {
+pub(crate) fn cut(source: &Path, databases: &[RelPath]) -> Result<Cut, BackupError> {
     let mut cut =
         Cut { pinned: Vec::new(), not_wal: Vec::new(), failed: Vec::new(), at: now(), held: Duration::ZERO };
     let mut pairs = Vec::new();
@@ -80,14 +83,29 @@ pub(crate) fn cut(source: &Path, databases: &[RelPath]) -> Cut {
             }
         }
     }
-    for Pair { path, lock, pin } in pairs {
-        drop(lock);
-        match into_store(source, path.clone(), pin) {
+    for (path, store) in stores(source, pairs)? {
+        match store {
             Ok(store) => cut.pinned.push(store),
             Err(e) => cut.failed.push(Omission::new(path.as_path(), inspect::reason(&e))),
         }
     }
-    cut
+    Ok(cut)
+}
+
+type Counted = (RelPath, rusqlite::Result<Store>);
+
+/// Counts the rows of the pinned databases side by side; the largest first, so that no worker is left with it at the
+/// end. Comes back in their order.
+fn stores(source: &Path, pairs: Vec<Pair>) -> Result<Vec<Counted>, BackupError> {
+    let mut pins: Vec<_> = pairs.into_iter().map(|Pair { path, lock: _, pin }| (path, pin)).collect();
+    pins.sort_by_cached_key(|(path, _)| Reverse(path.below(source).metadata().map_or(0, |m| m.len())));
+    let counted = workers::share(pins, |queue| {
+        Ok(queue.map(|(path, pin)| (path.clone(), into_store(source, path, pin))).collect())
+    });
+    let counted: Vec<Vec<Counted>> = counted.into_iter().collect::<Result<_, _>>()?;
+    let mut all: Vec<_> = counted.into_iter().flatten().collect();
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(all)
 }
 
 impl Pair {
@@ -215,7 +233,7 @@ mod tests {
             })
         });
         for _ in 0..CUTS {
-            let cut = cut(dir.path(), &names);
+            let cut = cut(dir.path(), &names).unwrap();
             assert_eq!(cut.failed, []);
             let mut numbers: Vec<i64> =
                 cut.pinned.into_iter().map(|s| number_in(s, scratch.path())).collect();

@@ -81,7 +81,7 @@ pub(crate) fn capture(wanted: &Wanted<'_>) -> Result<Capture, BackupError> {
     let Wanted { source, scratch, .. } = wanted;
     let mut scan = scan::scan(source, wanted.exclude, wanted.classes)?;
     let databases = scan.databases();
-    let cut = barrier::cut(source, &databases.wal);
+    let cut = barrier::cut(source, &databases.wal)?;
     let mut missing = scan.missing.clone();
     missing.extend(wanted.dumps.failed.iter().cloned());
     missing.extend(wanted.older.iter().flat_map(|older| older.missing.iter().cloned()));
