@@ -119,7 +119,7 @@ async fn search_finds_a_note_and_no_typed_syntax_is_an_error() {
         "lentils, + onions",
         "ONIONS",
     ] {
-        assert_eq!(brain.search(typed).await[0], "soup.md", "{typed:?}");
+        assert_eq!(brain.search(typed).await.first().map(String::as_str), Some("soup.md"), "{typed:?}");
     }
     for typed in ["*", "-", "\"", "()", "' ; DROP TABLE chunks", "col:umn"] {
         assert!(brain.search(typed).await.is_empty(), "{typed:?}");
