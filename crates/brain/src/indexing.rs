@@ -30,6 +30,9 @@ const BATCH: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// The start has other things to read first.
+const EXAMINE_AFTER: Duration = Duration::from_secs(3);
+
 #[derive(Debug, Clone)]
 pub struct Indexing(Arc<Inner>);
 
@@ -109,7 +112,17 @@ impl Indexing {
     /// Follows the vault and the outbox until it is dropped.
     pub async fn keep_current(self) {
         let root = self.0.vault.root().to_owned();
-        tokio::join!(watch::follow(root, Arc::clone(&self.0.changes)), self.work());
+        tokio::join!(watch::follow(root, Arc::clone(&self.0.changes)), self.work(), self.examine());
+    }
+
+    /// Damage that no search has met yet is found before it is needed, once per start.
+    async fn examine(&self) {
+        clock::pause(EXAMINE_AFTER).await;
+        for store in self.0.stores.all() {
+            if let Err(e) = store.examine().await {
+                debug!(target: "brain.stores", "{e}");
+            }
+        }
     }
 
     async fn work(&self) {
