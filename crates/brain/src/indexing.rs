@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,6 +31,8 @@ const BATCH: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Then a phase of work is over, and its memory goes back.
+const REST_AFTER: Duration = Duration::from_secs(2);
 /// The start has other things to read first.
 const EXAMINE_AFTER: Duration = Duration::from_secs(3);
 
@@ -134,7 +137,14 @@ impl Indexing {
             match self.turn(&mut backlog).await {
                 Ok(()) => {
                     (pauses, told) = (self::pauses(), String::new());
-                    self.something_to_do().await;
+                    let mut todo = pin!(self.something_to_do());
+                    tokio::select! {
+                        () = &mut todo => {}
+                        () = clock::pause(REST_AFTER) => {
+                            steady_footprint::give_back();
+                            todo.await;
+                        }
+                    }
                 }
                 Err(e) => {
                     let said = e.to_string();

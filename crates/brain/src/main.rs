@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(cli.log);
     // Two workers answer; SQLite and files are on blocking threads, few, so that memory stays small.
-    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
+    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(e) => {

@@ -35,34 +35,34 @@ async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
     const WRITERS: usize = 8;
     const ENOUGH: usize = 120;
     let world = World::new();
-    let answered: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
+    let kept: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
     for round in 0..3 {
         let brain = world.serve();
-        let before = answered.lock().unwrap().len();
+        let before = kept.lock().unwrap().len();
         let mut storm = tokio::task::JoinSet::new();
         for writer in 0..WRITERS {
-            let (http, url, answered) = (brain.http(), brain.url("/api/v1/capture"), Arc::clone(&answered));
+            let (http, url, kept) = (brain.http(), brain.url("/api/v1/capture"), Arc::clone(&kept));
             storm.spawn(async move {
                 for n in 0.. {
                     let word = format!("r{round}w{writer}n{n}");
                     let sent =
                         http.post(&url).json(&json!({ "text": format!("capture {word}") })).send().await;
-                    let Ok(answer) = sent else { return };
+                    let Ok(answer) = outcome else { return };
                     if answer.status().as_u16() != 201 {
                         return;
                     }
                     // Killed between the status line and the body: it was answered, but we do not know the path.
                     let Ok(body) = answer.json::<Value>().await else { return };
-                    answered.lock().unwrap().insert(word, body["path"].as_str().unwrap().to_owned());
+                    kept.lock().unwrap().insert(word, body["path"].as_str().unwrap().to_owned());
                 }
             });
         }
-        until("enough captures", async || answered.lock().unwrap().len() >= before + ENOUGH).await;
+        until("enough captures", async || kept.lock().unwrap().len() >= before + ENOUGH).await;
         brain.kill_9();
         storm.join_all().await;
     }
-    let answered = answered.lock().unwrap().clone();
-    for (word, path) in &answered {
+    let kept = kept.lock().unwrap().clone();
+    for (word, path) in &kept {
         let text = fs::read_to_string(world.vault().join(path)).unwrap();
         assert!(text.contains(&format!("capture {word}\n")), "{path}: {text}");
     }
@@ -75,8 +75,8 @@ async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
     };
     until("the outbox to be empty", async || captured() == 0).await;
     assert_eq!(waiting(&world).1, 0);
-    for (word, path) in &answered {
-        assert_eq!(brain.search(word).await, [path.clone()], "{word}");
+    for (word, path) in &kept {
+        assert_eq!(brain.search(word).await, std::slice::from_ref(path), "{word}");
     }
 }
 

@@ -120,11 +120,12 @@ impl Spec {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(fail)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-        // The limit is for the `-wal` after a rebuild, which grew to the size of the whole index.
+        // The journal's limit is for the `-wal` after a rebuild, which grew to the size of the whole index; the
+        // heap's is for all connections together, whose page caches would grow to 2 MB each.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 1000;
-                 PRAGMA journal_size_limit = 8388608;",
+                 PRAGMA journal_size_limit = 8388608; PRAGMA soft_heap_limit = 12582912;",
             )
             .map_err(fail)?;
         self.migrate(&mut connection, &path)?;

@@ -43,17 +43,33 @@ impl Stores {
     /// Creates what is missing, migrates what is old, begins anew what is damaged and can be derived.
     pub fn open(data: &Path) -> Result<Self, StoreError> {
         let damage = Arc::new(Notify::new());
-        let open = |spec, connections| Database::open(spec, data, connections, &damage);
-        Ok(Self {
-            conversations: open(&conversations::SPEC, 2)?,
-            lexical: open(&lexical::SPEC, 4)?,
-            metadata: open(&metadata::SPEC, 1)?,
-            // One writer at a time: captures queue up without a thread, instead of polling SQLite's lock.
-            outbox: open(&outbox::SPEC, 1)?,
-            tracker: open(&tracker::SPEC, 1)?,
-            usage: open(&usage::SPEC, 1)?,
-            vectors: open(&vectors::SPEC, 2)?,
-            damage,
+        // At once: a new store costs a few flushes to the disk, and seven one after the other a tenth of a second.
+        std::thread::scope(|scope| {
+            let open = |spec, connections| {
+                let opening = scope.spawn({
+                    let damage = &damage;
+                    move || Database::open(spec, data, connections, damage)
+                });
+                move || match opening.join() {
+                    Ok(opened) => opened,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            };
+            // One writer at a time for the outbox: captures queue up without a thread, instead of polling SQLite's lock.
+            let (conversations, lexical) = (open(&conversations::SPEC, 2), open(&lexical::SPEC, 4));
+            let (metadata, outbox) = (open(&metadata::SPEC, 1), open(&outbox::SPEC, 1));
+            let (tracker, usage) = (open(&tracker::SPEC, 1), open(&usage::SPEC, 1));
+            let vectors = open(&vectors::SPEC, 2);
+            Ok(Self {
+                conversations: conversations()?,
+                lexical: lexical()?,
+                metadata: metadata()?,
+                outbox: outbox()?,
+                tracker: tracker()?,
+                usage: usage()?,
+                vectors: vectors()?,
+                damage: Arc::clone(&damage),
+            })
         })
     }
 
