@@ -32,7 +32,7 @@ fn waiting(world: &World) -> (i64, i64) {
 
 #[tokio::test]
 async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
-    const WRITERS: usize = 8;
+    const CLIENTS: usize = 8;
     const ENOUGH: usize = 120;
     let world = World::new();
     let kept: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
@@ -40,20 +40,20 @@ async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
         let brain = world.serve();
         let before = kept.lock().unwrap().len();
         let mut storm = tokio::task::JoinSet::new();
-        for writer in 0..WRITERS {
+        for client in 0..CLIENTS {
             let (http, url, kept) = (brain.http(), brain.url("/api/v1/capture"), Arc::clone(&kept));
             storm.spawn(async move {
                 for n in 0.. {
-                    let word = format!("r{round}w{writer}n{n}");
-                    let sent =
-                        http.post(&url).json(&json!({ "text": format!("capture {word}") })).send().await;
+                    let mark = format!("r{round}c{client}n{n}");
+                    let outcome =
+                        http.post(&url).json(&json!({ "text": format!("capture {mark}") })).send().await;
                     let Ok(answer) = outcome else { return };
                     if answer.status().as_u16() != 201 {
                         return;
                     }
                     // Killed between the status line and the body: it was answered, but we do not know the path.
                     let Ok(body) = answer.json::<Value>().await else { return };
-                    kept.lock().unwrap().insert(word, body["path"].as_str().unwrap().to_owned());
+                    kept.lock().unwrap().insert(mark, body["path"].as_str().unwrap().to_owned());
                 }
             });
         }
@@ -62,9 +62,9 @@ async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
         storm.join_all().await;
     }
     let kept = kept.lock().unwrap().clone();
-    for (word, path) in &kept {
+    for (mark, path) in &kept {
         let text = fs::read_to_string(world.vault().join(path)).unwrap();
-        assert!(text.contains(&format!("capture {word}\n")), "{path}: {text}");
+        assert!(text.contains(&format!("capture {mark}\n")), "{path}: {text}");
     }
     let brain = world.serve();
     // The rest are rows of captures that were cut off before they were answered; they leave when their time is up.
@@ -75,8 +75,8 @@ async fn no_answered_capture_is_lost_when_brain_is_killed_in_a_storm_of_them() {
     };
     until("the outbox to be empty", async || captured() == 0).await;
     assert_eq!(waiting(&world).1, 0);
-    for (word, path) in &kept {
-        assert_eq!(brain.search(word).await, std::slice::from_ref(path), "{word}");
+    for (mark, path) in &kept {
+        assert_eq!(brain.search(mark).await, std::slice::from_ref(path), "{mark}");
     }
 }
 
