@@ -33,3 +33,9 @@ impl Stopwatch {
         u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
+
+/// Lets other tasks run for so long; timers do not advance while the machine sleeps.
+#[expect(clippy::disallowed_methods, reason = "the one adapter which sleeps")]
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

@@ -4,15 +4,24 @@
 //! HTTP service over both. Must never change a note it did not write itself, never listen beyond
 //! loopback, and never say `ok` about a vault it could not read.
 
+mod backlog;
+mod breaker;
 mod clock;
+pub mod embedding;
+mod front_matter;
+mod fusion;
 pub mod health;
 pub mod indexer;
+mod indexing;
 pub mod logging;
 pub mod markers;
+mod meaning;
 pub mod note;
 pub mod query;
 mod routes;
+mod search;
 pub mod server;
 pub mod stores;
 pub mod sync;
 pub mod vault;
+mod watch;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use steady_brain::embedding::EmbedConfig;
 use steady_brain::logging;
 use steady_brain::server::{self, Ended, ServeConfig, ServeError};
 use steady_brain::sync::{self, MarkerWriter, SyncConfig};
@@ -38,6 +39,8 @@ enum Command {
         folders: Folders,
         #[command(flatten)]
         address: Address,
+        #[command(flatten)]
+        embedding: Embedding,
     },
     /// The daily job: bring the index up to date, by the running server or, without one, directly.
     Sync {
@@ -71,6 +74,17 @@ struct Address {
     port: u16,
 }
 
+#[derive(Args)]
+struct Embedding {
+    /// An embedding service with Ollama's API, e.g. `http://127.0.0.1:11434`; without one, notes are found by their
+    /// words only.
+    #[arg(long, env = "BRAIN_EMBED_URL", value_name = "URL")]
+    embed_url: Option<String>,
+    /// The model it uses.
+    #[arg(long, env = "BRAIN_EMBED_MODEL", value_name = "NAME", default_value = "nomic-embed-text")]
+    embed_model: String,
+}
+
 /// A path that stays right whatever the working directory becomes.
 fn absolute_path(text: &str) -> Result<PathBuf, io::Error> {
     absolute(Path::new(text))
@@ -91,7 +105,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(cli.log);
     // Two workers answer; SQLite and files are on blocking threads, few, so that memory stays small.
-    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
+    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -100,7 +114,7 @@ fn main() -> ExitCode {
         }
     };
     let code = match cli.command {
-        Command::Serve { folders, address } => serve(&runtime, folders, &address),
+        Command::Serve { folders, address, embedding } => serve(&runtime, folders, &address, embedding),
         Command::Sync { folders, address, url } => run_sync(&runtime, folders, &address, url),
     };
     // Work still on a blocking thread had its time; its transaction is rolled back by the next opener.
@@ -108,9 +122,12 @@ fn main() -> ExitCode {
     code
 }
 
-fn serve(runtime: &Runtime, folders: Folders, address: &Address) -> ExitCode {
-    let config =
-        ServeConfig { vault: folders.vault, data: folders.data, host: address.host, port: address.port };
+fn serve(runtime: &Runtime, folders: Folders, address: &Address, embedding: Embedding) -> ExitCode {
+    let Folders { vault, data } = folders;
+    let model = embedding.embed_model;
+    // Empty is unset, as in a file of variables.
+    let embed = embedding.embed_url.filter(|url| !url.is_empty()).map(|url| EmbedConfig { url, model });
+    let config = ServeConfig { vault, data, host: address.host, port: address.port, embed };
     match runtime.block_on(server::serve(config, announce)) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::Hurried) => ExitCode::from(HURRIED),

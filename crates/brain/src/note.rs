@@ -1,16 +1,23 @@
 //! A note's text as title, tags and searchable chunks. Pure.
 //!
-//! Understands the front matter keys `title` and `tags`, headings, wiki links (`[[Target|label]]` reads as
-//! its label) and inline `#tags`. Anything else is text: no note is ever malformed.
+//! Understands front matter, headings, wiki links (`[[Target|label]]` reads as its label) and inline `#tags`.
+//! Anything else is text: no note is ever malformed.
+
+use serde_json::{Map, Value};
+
+use crate::front_matter;
 
 /// Chunks are cut at paragraphs to about this many bytes: small enough for a snippet's context.
 const CHUNK_BYTES: usize = 1500;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Note {
     pub title: String,
     /// Sorted, without `#`, each once.
     pub tags: Vec<String>,
+    /// The targets of the wiki links, without heading and label, sorted, each once.
+    pub links: Vec<String>,
+    pub front: Map<String, Value>,
     /// At least one, so that an empty note is still found by its title.
     pub chunks: Vec<Chunk>,
 }
@@ -22,17 +29,11 @@ pub struct Chunk {
     pub body: String,
 }
 
-#[derive(Default)]
-struct FrontMatter {
-    title: Option<String>,
-    tags: Vec<String>,
-}
-
 /// Parses the text of the note at `path`, whose file name is the title of last resort.
 pub fn parse(path: &str, text: &str) -> Note {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (front, body) = split_front_matter(text);
-    let mut tags = front.tags;
+    let (front, body) = front_matter::split(text);
+    let (mut tags, mut links) = (front.tags, Vec::new());
     let mut first_heading = None;
     let mut sections = vec![Chunk { heading: String::new(), body: String::new() }];
     let mut fenced = false;
@@ -48,79 +49,28 @@ pub fn parse(path: &str, text: &str) -> Note {
         }
         if !fenced {
             tags.extend(inline_tags(line));
+            links.extend(link_targets(line));
         }
         if let Some(section) = sections.last_mut() {
             section.body.push_str(&flatten_links(line));
             section.body.push('\n');
         }
     }
-    tags.sort();
-    tags.dedup();
+    for list in [&mut tags, &mut links] {
+        list.sort();
+        list.dedup();
+    }
     let mut chunks: Vec<Chunk> = sections.iter().flat_map(cut).collect();
     if chunks.is_empty() {
         chunks.push(Chunk { heading: String::new(), body: String::new() });
     }
     let title = front.title.or(first_heading).unwrap_or_else(|| stem(path).to_owned());
-    Note { title, tags, chunks }
+    Note { title, tags, links, front: front.fields, chunks }
 }
 
-fn stem(path: &str) -> &str {
+pub fn stem(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-/// Splits `---` … `---` at the very start off the body; without the closing line all of it is body.
-fn split_front_matter(text: &str) -> (FrontMatter, &str) {
-    let Some(rest) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else {
-        return (FrontMatter::default(), text);
-    };
-    let mut read = 0;
-    for line in rest.split_inclusive('\n') {
-        read += line.len();
-        if line.trim_end() == "---" {
-            let (front, body) = rest.split_at(read);
-            return (parse_front_matter(front), body);
-        }
-    }
-    (FrontMatter::default(), text)
-}
-
-fn parse_front_matter(front: &str) -> FrontMatter {
-    let mut found = FrontMatter::default();
-    let mut in_tags = false;
-    for line in front.lines() {
-        if let Some(item) = line.trim_start().strip_prefix("- ") {
-            if in_tags {
-                found.tags.extend(clean_tag(item));
-            }
-            continue;
-        }
-        let Some((key, value)) = line.split_once(':') else { continue };
-        in_tags = false;
-        match key.trim() {
-            "title" => found.title = Some(unquote(value)).filter(|t| !t.is_empty()),
-            "tags" => {
-                in_tags = true;
-                let list = value.trim().trim_start_matches('[').trim_end_matches(']');
-                found.tags.extend(list.split(',').filter_map(clean_tag));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-fn unquote(value: &str) -> String {
-    let value = value.trim();
-    if let Ok(text) = serde_json::from_str::<String>(value) {
-        return text;
-    }
-    value.trim_matches(|c| c == '"' || c == '\'').to_owned()
-}
-
-fn clean_tag(raw: &str) -> Option<String> {
-    let tag = unquote(raw).trim_start_matches('#').trim().to_owned();
-    (!tag.is_empty()).then_some(tag)
 }
 
 /// The text of an ATX heading line: one to six `#` and a space.
@@ -151,6 +101,19 @@ fn flatten_links(line: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// `[[Target#heading|label]]` points at `Target`; a link within the note itself points at nothing.
+fn link_targets(line: &str) -> Vec<String> {
+    let (mut targets, mut rest) = (Vec::new(), line);
+    while let Some((_, link, after)) = next_link(rest) {
+        let target = link.split(['|', '#']).next().unwrap_or(link).trim();
+        if !target.is_empty() {
+            targets.push(target.to_owned());
+        }
+        rest = after;
+    }
+    targets
 }
 
 fn next_link(text: &str) -> Option<(&str, &str, &str)> {

@@ -12,12 +12,23 @@ pub enum Join {
     Any,
 }
 
+impl Join {
+    /// Words with a sign in them, such as `sour-dough`, are looked for as they stand first, then in their parts.
+    fn parts(self, c: char) -> bool {
+        match self {
+            Self::All => c.is_whitespace() || c.is_control(),
+            // Combining accents belong to their letters.
+            Self::Any => !c.is_alphanumeric() && !('\u{300}'..='\u{36f}').contains(&c),
+        }
+    }
+}
+
 /// Quotes every word, so that `AND`, `(`, `"`, `*`, `col:` and the like are text, never syntax.
 ///
 /// `None` when there is nothing to look for: no word holds a letter or a digit.
 pub fn fts_expression(typed: &str, join: Join) -> Option<String> {
     let terms: Vec<String> = typed
-        .split(|c: char| c.is_whitespace() || c.is_control())
+        .split(|c: char| join.parts(c))
         .filter(|word| word.chars().any(char::is_alphanumeric))
         .take(MAX_TERMS)
         .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
@@ -37,7 +48,9 @@ mod tests {
     #[test]
     fn words_are_quoted_and_pure_punctuation_is_dropped() {
         assert_eq!(fts_expression("\"foo AND (", Join::All).unwrap(), "\"\"\"foo\" AND \"AND\"");
-        assert_eq!(fts_expression("a* OR", Join::Any).unwrap(), "\"a*\" OR \"OR\"");
+        assert_eq!(fts_expression("a* OR", Join::Any).unwrap(), "\"a\" OR \"OR\"");
+        assert_eq!(fts_expression("title:sour-dough", Join::All).unwrap(), "\"title:sour-dough\"");
+        assert_eq!(fts_expression("NEAR(cre\u{301}me", Join::Any).unwrap(), "\"NEAR\" OR \"cre\u{301}me\"");
         assert_eq!(fts_expression(" ( \" * ", Join::All), None);
     }
 

@@ -3,14 +3,19 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use steady_disk::{DiskError, create_private_dir};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::embedding::{EmbedConfig, EmbedError, Embedder};
+use crate::indexing::Indexing;
+use crate::meaning;
 use crate::routes::{self, App};
 use crate::stores::Stores;
 use crate::stores::connection::StoreError;
@@ -29,6 +34,8 @@ pub struct ServeConfig {
     pub host: IpAddr,
     /// 0 takes any free port; the listening line tells which.
     pub port: u16,
+    /// Without one, notes are found by their words only.
+    pub embed: Option<EmbedConfig>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +50,8 @@ pub enum ServeError {
     Data(#[from] DiskError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
     #[error("the listener on {address} ended by itself; this is a fault of brain, start it again")]
     ListenerEnded { address: SocketAddr },
     #[error("cannot watch for signals: {0}; raise the limit of open files")]
@@ -68,6 +77,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
     })?;
     let address = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
     let mut signals = Signals::watch().map_err(ServeError::Signals)?;
+    let embedder = config.embed.as_ref().map(Embedder::new).transpose()?.map(Arc::new);
     create_private_dir(&config.data)?;
     let stores = Stores::open(&config.data)?;
     let vault = Vault::new(config.vault);
@@ -76,7 +86,13 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
         error!(target: "brain.server", "{e}; until then every data route answers 503");
     }
 
-    let router = routes::router(App { vault, data: config.data, stores: stores.clone() });
+    let indexing = Indexing::new(vault.clone(), config.data.clone(), stores.clone());
+    let mut background = JoinSet::new();
+    background.spawn(indexing.clone().keep_current());
+    if let Some(embedder) = &embedder {
+        background.spawn(meaning::keep_embedded(Arc::clone(embedder), indexing.clone(), stores.clone()));
+    }
+    let router = routes::router(App { vault, data: config.data, stores: stores.clone(), indexing, embedder });
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
         // A dropped sender means the end as well.
@@ -99,6 +115,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
                     warn!(target: "brain.server", "stopped; requests still open after {} s were cut off", DRAIN.as_secs());
                 }
             }
+            background.shutdown().await;
             // What still writes after the deadline is SQLite's to recover at the next start.
             if tokio::time::timeout(CLOSE, stores.close()).await.is_err() {
                 warn!(target: "brain.server", "the stores were still in use after {} s", CLOSE.as_secs());

@@ -10,7 +10,7 @@ use steady_disk::{DiskError, create_private_dir};
 use tracing::{error, info};
 
 use crate::clock::{self, Stopwatch};
-use crate::indexer::{self, IndexError, IndexReport, Run};
+use crate::indexer::{self, IndexError, IndexReport, Run, Scope};
 use crate::markers;
 use crate::vault::{Vault, VaultError};
 
@@ -119,7 +119,9 @@ async fn reindex(config: &SyncConfig) -> Result<IndexReport, SyncError> {
             tokio::task::spawn_blocking(move || {
                 let vault = Vault::new(config.vault);
                 let now = clock::now();
-                indexer::run(&Run { vault: &vault, data: &config.data, full: false, what: "brain sync", now })
+                let run =
+                    Run { vault: &vault, data: &config.data, scope: Scope::Changes, what: "brain sync", now };
+                indexer::run_alone(&run)
             })
             .await
             .map_err(|_| SyncError::Interrupted)?

@@ -3,12 +3,13 @@
 //! Reads notes and adds captures to `Inbox/`; never changes or removes a file. Symbolic links below the
 //! root are not followed, so that neither a loop nor a link out of the vault is ever walked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::{Timestamp, tz::TimeZone};
 use steady_disk::{DiskError, fsync_dir, write_atomic};
@@ -26,6 +27,8 @@ pub enum VaultError {
     NotADirectory { path: PathBuf },
     #[error("cannot read the vault {}: {source}; check its permissions (on macOS: Full Disk Access)", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("the vault {} is empty, the index knows {known} notes; is its volume mounted? If they are meant to be gone, re-index with full_rebuild", path.display())]
+    Emptied { path: PathBuf, known: usize },
     #[error("cannot create {}: {source}; check the vault's permissions and free space", path.display())]
     CreateInbox { path: PathBuf, source: io::Error },
     #[error("cannot keep the capture: {0}; check the vault's permissions and free space")]
@@ -105,10 +108,39 @@ impl Vault {
     pub fn scan(&self) -> Result<Scan, VaultError> {
         self.probe()?;
         let mut scan = Scan::default();
-        let walk = WalkDir::new(&self.root).sort_by_file_name().into_iter();
+        self.walk(WalkDir::new(&self.root), &mut scan)?;
+        Ok(scan)
+    }
+
+    /// Looks at these paths, relative to the root, and walks what is below them. What is not there is not seen.
+    pub fn scan_paths(&self, paths: &BTreeSet<String>) -> Result<Scan, VaultError> {
+        let mut scan = Scan::default();
+        for path in paths.iter().filter(|path| self.would_be_walked(path)) {
+            self.walk(WalkDir::new(self.root.join(path)).follow_root_links(false), &mut scan)?;
+        }
+        Ok(scan)
+    }
+
+    /// Whether a walk from the root would come there: by no hidden folder, no link, no way up.
+    fn would_be_walked(&self, path: &str) -> bool {
+        let path = Path::new(path);
+        let plain = path.components().all(|part| match part {
+            Component::Normal(name) => !is_hidden_name(name),
+            _ => false,
+        });
+        let above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+        plain && above.into_iter().all(|above| !self.root.join(above).is_symlink())
+    }
+
+    fn walk(&self, walk: WalkDir, scan: &mut Scan) -> Result<(), VaultError> {
+        let walk = walk.sort_by_file_name().into_iter();
         for entry in walk.filter_entry(|e| e.depth() == 0 || !is_hidden(e)) {
             match entry {
-                Ok(entry) => self.look_at(&entry, &mut scan),
+                Ok(entry) => self.look_at(&entry, scan),
+                // It went away before it was looked at.
+                Err(e)
+                    if e.depth() == 0
+                        && e.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {}
                 Err(e) => {
                     let path = e.path().unwrap_or(&self.root).to_owned();
                     let what = e.to_string();
@@ -122,7 +154,7 @@ impl Vault {
                 }
             }
         }
-        Ok(scan)
+        Ok(())
     }
 
     fn look_at(&self, entry: &DirEntry, scan: &mut Scan) {
@@ -201,10 +233,14 @@ impl Capture<'_> {
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
+    is_hidden_name(entry.file_name())
 }
 
-fn is_markdown(path: &Path) -> bool {
+pub fn is_hidden_name(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+pub fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md") || e.eq_ignore_ascii_case("markdown"))
 }
 

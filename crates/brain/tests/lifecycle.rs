@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use common::{Brain, LIMIT, World, until};
 use rustix::process::Signal;
 use serde_json::json;
+use steady_brain::stores::lexical;
 use steady_disk::{FileLock, Holder};
 
 /// A capture whose body the server is waiting for: headers sent, `100 Continue` received.
@@ -154,43 +155,59 @@ async fn a_concurrent_index_is_409_with_holder_and_since() {
 }
 
 #[tokio::test]
-async fn kill_9_in_the_middle_of_a_full_rebuild_leaves_the_old_index_whole() {
+async fn kill_9_in_the_middle_of_a_rebuild_leaves_the_old_index_whole() {
     const NOTES: usize = 1500;
     let world = World::new();
     let write_all = |word: &str| {
         for i in 0..NOTES {
-            world.note(
-                &format!("n{i}.md"),
-                format!("# Note {i}\n{word} {}", format!("word{i} lorem ipsum ").repeat(150)),
-            );
+            let text = format!("word{i} lorem ipsum ").repeat(150);
+            world.note(&format!("n{i}.md"), format!("# Note {i}\n{word} {text}"));
         }
     };
+    let found = |typed: &str| -> Vec<String> {
+        let db = lexical::SPEC.open(&world.data()).unwrap();
+        lexical::search(&db, typed, 100).unwrap().into_iter().map(|hit| hit.path).collect()
+    };
+    let wal = world.data().join("lexical.db-wal");
+    let is_writing = async || fs::metadata(&wal).is_ok_and(|m| m.len() > 1_000_000);
     write_all("ancient");
     let brain = world.serve();
-    assert_eq!(brain.index().await["notes_processed"], NOTES);
+    brain.index().await;
     let (_, before) = brain.get("/api/v1/index/stats").await;
-    write_all("modern");
-
-    // A fresh process, so that the log of this rebuild alone is what grows.
+    assert_eq!(before["tracked_files"], NOTES);
+    // A fresh process, so that the log of the rebuild alone is what grows.
     brain.signal(Signal::TERM);
     brain.ended().await;
+
     let brain = world.serve();
     let rebuild = tokio::spawn(brain.http().post(brain.url("/api/v1/index?full_rebuild=true")).send());
-    let wal = world.data().join("lexical.db-wal");
-    until("the rebuild to be writing", async || fs::metadata(&wal).is_ok_and(|m| m.len() > 1_000_000)).await;
+    until("the rebuild to be writing", is_writing).await;
     let start = Instant::now();
     assert_eq!(brain.get("/health").await.0, 200);
     assert!(start.elapsed() < Duration::from_secs(1), "health waited for the rebuild: {:?}", start.elapsed());
     assert_eq!(brain.search("ancient word7").await, ["n7.md"], "searches see the old index meanwhile");
+    let (status, refusal) = brain.post("/api/v1/index", json!(null)).await;
+    assert_eq!((status, &refusal["holder"].is_string()), (409, &true), "{refusal}");
     assert!(!rebuild.is_finished(), "the rebuild ended before it could be killed: give it more notes");
     brain.kill_9();
     assert!(rebuild.await.unwrap().is_err());
+    assert_eq!(found("ancient word1499"), ["n1499.md"]);
+
+    // Every note has changed: the run at the start writes as much, and other words.
+    write_all("modern");
+    let brain = world.serve();
+    until("the run at the start to be writing", is_writing).await;
+    brain.kill_9();
+    assert!(found("modern").is_empty(), "half of the new index is there");
+    assert_eq!(found("ancient word7"), ["n7.md"]);
 
     let brain = world.serve();
-    assert_eq!(brain.get("/api/v1/index/stats").await.1, before);
-    assert_eq!(brain.search("ancient word1499").await, ["n1499.md"]);
-    let modern = brain.search("modern").await;
-    assert!(modern.is_empty(), "half of the new index is there: {modern:?}");
-    assert_eq!(brain.index().await["notes_processed"], NOTES, "no stale lock, and the next run completes");
-    assert_eq!(brain.search("modern word7").await, ["n7.md"]);
+    let (_, after) = brain.get("/api/v1/index/stats").await;
+    assert_eq!(
+        (&after["tracked_files"], &after["lexical_count"]),
+        (&before["tracked_files"], &before["lexical_count"])
+    );
+    brain.index().await;
+    assert_eq!(brain.search("modern word7").await, ["n7.md"], "no stale lock, and the next run completes");
+    assert!(brain.search("ancient").await.is_empty());
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
 use super::error::{ApiError, Problem};
 use crate::clock;
-use crate::stores::conversations;
+use crate::stores::outbox;
 use crate::vault::Capture;
 
 const MAX_TITLE_CHARS: usize = 200;
@@ -30,7 +31,7 @@ pub struct Captured {
     path: String,
 }
 
-/// Keeps a text as a new note. It is found after the next index run.
+/// Keeps a text as a new note, which is found a moment later.
 #[utoipa::path(post, path = "/api/v1/capture", request_body = CaptureRequest, responses(
     (status = 201, body = Captured), (status = 400, body = Problem), (status = 413, body = Problem),
     (status = 422, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)))]
@@ -43,14 +44,30 @@ pub async fn capture(
         return Err(ApiError::Invalid("text is empty; there is nothing to keep"));
     };
     let at = clock::now();
-    let (vault, data) = (app.vault.clone(), app.data.clone());
-    let work = move |db: &mut rusqlite::Connection| {
-        let refused = conversations::SPEC.refused(&data);
-        let save = |id| vault.save_capture(&Capture { title: &title, text: &text }, id, at);
-        conversations::capture(db, &title, at, refused, save)
+    // On its own: a client that hangs up does not leave a note without its row.
+    let kept = tokio::spawn(async move { keep(&app, title, text, at).await });
+    let captured = kept.await.map_err(|_| ApiError::Interrupted)??;
+    Ok((StatusCode::CREATED, Json(captured)))
+}
+
+/// First the row, then the note, then the row is due: see [`outbox`].
+async fn keep(app: &App, title: String, text: String, at: Timestamp) -> Result<Captured, ApiError> {
+    let outbox = &app.stores.outbox;
+    let id = outbox.query(move |db| outbox::begin(db, at)).await?;
+    let vault = app.vault.clone();
+    let save = move || vault.save_capture(&Capture { title: &title, text: &text }, id, at);
+    let path = match tokio::task::spawn_blocking(save).await.map_err(|_| ApiError::Interrupted)? {
+        Ok(path) => path,
+        Err(e) => {
+            // Should this fail, too, the row finds no note and leaves by itself.
+            let _ = outbox.query(move |db| outbox::cancel(db, id)).await;
+            return Err(e.into());
+        }
     };
-    let (id, path) = app.stores.conversations.call(work).await?;
-    Ok((StatusCode::CREATED, Json(Captured { id, path })))
+    let written = path.clone();
+    outbox.query(move |db| outbox::ready(db, id, &written, clock::now())).await?;
+    app.indexing.captured();
+    Ok(Captured { id, path })
 }
 
 fn one_line(title: &str) -> String {

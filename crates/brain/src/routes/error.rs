@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use crate::indexer::IndexError;
 use crate::stores::connection::StoreError;
-use crate::stores::conversations::CaptureError;
 use crate::vault::VaultError;
 
 /// The body of every error.
@@ -35,8 +34,8 @@ pub enum ApiError {
     Invalid(&'static str),
     #[error("there is no conversation {id}")]
     NoConversation { id: i64 },
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
+    #[error("there is no note {path:?} in the index")]
+    NoNote { path: String },
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
@@ -51,22 +50,17 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::NoConversation { .. } => StatusCode::NOT_FOUND,
+            Self::NoConversation { .. } | Self::NoNote { .. } => StatusCode::NOT_FOUND,
             Self::Index(IndexError::Locked(LockError::Held { .. })) => StatusCode::CONFLICT,
-            Self::Vault(e) | Self::Index(IndexError::Vault(e)) | Self::Capture(CaptureError::Vault(e)) => {
-                match e {
-                    VaultError::Missing { .. }
-                    | VaultError::NotADirectory { .. }
-                    | VaultError::Unreadable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                    VaultError::CreateInbox { .. } | VaultError::Write(_) => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
-                }
-            }
+            Self::Vault(e) | Self::Index(IndexError::Vault(e)) => match e {
+                VaultError::Missing { .. }
+                | VaultError::NotADirectory { .. }
+                | VaultError::Unreadable { .. }
+                | VaultError::Emptied { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                VaultError::CreateInbox { .. } | VaultError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
             Self::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) | Self::Capture(CaptureError::Store(_)) | Self::Index(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Store(_) | Self::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

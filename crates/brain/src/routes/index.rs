@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::error::{ApiError, Problem};
-use crate::clock::{self, Stopwatch};
-use crate::indexer::{self, IndexReport, Run};
-use crate::stores::{lexical, tracker};
+use crate::indexer::IndexReport;
+use crate::stores::{lexical, tracker, vectors};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -30,15 +30,9 @@ pub async fn reindex(
     State(app): State<Arc<App>>,
     Query(IndexParams { full_rebuild }): Query<IndexParams>,
 ) -> Result<Json<IndexReport>, ApiError> {
-    let now = clock::now();
-    let watch = Stopwatch::start();
-    let run = tokio::task::spawn_blocking(move || {
-        let what = if full_rebuild { "brain: full rebuild of the index" } else { "brain: index" };
-        indexer::run(&Run { vault: &app.vault, data: &app.data, full: full_rebuild, what, now })
-    });
-    let report = run.await.map_err(|_| ApiError::Interrupted)??;
-    tracing::info!(target: "brain.indexer", "{} in {} ms", report.message, watch.millis());
-    Ok(Json(report))
+    // On its own: the run goes on when the client hangs up.
+    let run = tokio::spawn(async move { app.indexing.request(full_rebuild).await });
+    Ok(Json(run.await.map_err(|_| ApiError::Interrupted)??))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,6 +42,11 @@ pub struct IndexStats {
     tracked_files: i64,
     /// Chunks which the tracker counts; equal to `lexical_count` in a consistent index.
     tracked_chunks: i64,
+    /// Texts with an embedding; 0 without an embedding service.
+    vector_count: i64,
+    /// UTC, RFC 3339; null before the first note was indexed.
+    #[schema(value_type = Option<String>)]
+    last_indexed_at: Option<Timestamp>,
 }
 
 /// The size of the index by both of its stores.
@@ -55,6 +54,8 @@ pub struct IndexStats {
     (status = 200, body = IndexStats), (status = 503, body = Problem)))]
 pub async fn stats(State(app): State<Arc<App>>) -> Result<Json<IndexStats>, ApiError> {
     let lexical_count = app.stores.lexical.query(|db| lexical::count(db)).await?;
-    let (tracked_files, tracked_chunks) = app.stores.tracker.query(|db| tracker::totals(db)).await?;
-    Ok(Json(IndexStats { lexical_count, tracked_files, tracked_chunks }))
+    let tracked = app.stores.tracker.query(|db| Ok((tracker::totals(db)?, tracker::last_indexed_at(db)?)));
+    let ((tracked_files, tracked_chunks), last_indexed_at) = tracked.await?;
+    let vector_count = app.stores.vectors.query(|db| vectors::count(db)).await?;
+    Ok(Json(IndexStats { lexical_count, tracked_files, tracked_chunks, vector_count, last_indexed_at }))
 }

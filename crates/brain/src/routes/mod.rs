@@ -6,7 +6,9 @@ mod conversations;
 mod error;
 mod guard;
 mod index;
+mod notes;
 mod search;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::embedding::Embedder;
+use crate::indexing::Indexing;
 use crate::stores::Stores;
 use crate::vault::Vault;
 
@@ -32,6 +36,9 @@ pub struct App {
     pub vault: Vault,
     pub data: PathBuf,
     pub stores: Stores,
+    pub indexing: Indexing,
+    /// Without one, notes are found by their words only.
+    pub embedder: Option<Arc<Embedder>>,
 }
 
 #[derive(OpenApi)]
@@ -45,9 +52,12 @@ pub fn router(app: App) -> axum::Router {
         .routes(routes!(search::search))
         .routes(routes!(index::reindex))
         .routes(routes!(index::stats))
+        .routes(routes!(notes::list))
+        .routes(routes!(notes::get))
         .routes(routes!(capture::capture))
         .routes(routes!(conversations::list, conversations::create))
         .routes(routes!(conversations::remove))
+        .routes(routes!(usage::totals))
         .layer(from_fn_with_state(Arc::clone(&app), guard::vault_is_readable));
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(admin::identity))

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::connection::Spec;
+use super::connection::{Origin, Spec};
 use crate::note::Note;
 use crate::query::{Join, fts_expression};
 
@@ -33,7 +33,7 @@ pub const SPEC: Spec = Spec {
         INSERT INTO chunks_fts(chunks_fts, rank) VALUES ('rank', 'bm25(5.0, 3.0, 1.0, 3.0)');
         CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     "],
-    remedy: "it is derived from the vault: stop brain, delete it with its -wal and -shm files, and re-index",
+    origin: Origin::Vault,
 };
 
 /// Ordering by the hidden `rank` lets FTS5 sort inside, so snippets are made for the returned rows only.
@@ -41,6 +41,11 @@ const SEARCH: &str = "
     SELECT c.path, c.title, c.heading, c.tags, snippet(chunks_fts, 2, '**', '**', '…', 24), rank
     FROM chunks_fts JOIN chunks c ON c.id = chunks_fts.rowid
     WHERE chunks_fts MATCH ?1 ORDER BY rank LIMIT ?2";
+
+pub(super) const PASSAGE: &str =
+    "SELECT path, title, heading, body, tags FROM chunks WHERE path = ?1 AND ordinal = ?2";
+#[cfg(test)]
+pub(super) const OF_NOTE: &str = "SELECT id FROM chunks WHERE path = ?1";
 
 /// Several chunks of one note may match; so many candidates are looked at for each wanted note.
 const CANDIDATES_PER_NOTE: u32 = 4;
@@ -55,7 +60,7 @@ pub struct Hit {
     /// The best passage, with the found words between `**`.
     pub snippet: String,
     pub tags: Vec<String>,
-    /// BM25, larger is better.
+    /// Larger is better: BM25 when `mode` is `lexical`, the sum of reciprocal ranks when it is `hybrid`.
     pub score: f64,
 }
 
@@ -90,7 +95,7 @@ fn matches(db: &Connection, expression: &str, limit: u32) -> rusqlite::Result<Ve
             title: row.get(1)?,
             heading: row.get(2)?,
             snippet: row.get(4)?,
-            tags: tags.split_whitespace().map(str::to_owned).collect(),
+            tags: tags_of(&tags),
             score: -rank,
         });
         if hits.len() == wanted {
@@ -98,6 +103,35 @@ fn matches(db: &Connection, expression: &str, limit: u32) -> rusqlite::Result<Ve
         }
     }
     Ok(hits)
+}
+
+/// Tags as they stand in one column.
+pub fn tags_of(column: &str) -> Vec<String> {
+    column.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A chunk as it is in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    pub path: String,
+    pub title: String,
+    pub heading: String,
+    pub body: String,
+    pub tags: String,
+}
+
+pub fn passage(db: &Connection, path: &str, ordinal: i64) -> rusqlite::Result<Option<Passage>> {
+    db.prepare_cached(PASSAGE)?
+        .query_row(params![path, ordinal], |row| {
+            Ok(Passage {
+                path: row.get(0)?,
+                title: row.get(1)?,
+                heading: row.get(2)?,
+                body: row.get(3)?,
+                tags: row.get(4)?,
+            })
+        })
+        .optional()
 }
 
 /// Puts a note's chunks in place of those of its older version. Returns how many there are.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
-use super::connection::Spec;
+use super::connection::{Origin, Spec};
 use crate::vault::NoteFile;
 
 pub const SPEC: Spec = Spec {
@@ -22,8 +22,12 @@ pub const SPEC: Spec = Spec {
         CREATE INDEX idx_indexed_files_last_indexed ON indexed_files(last_indexed_at);
         CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     "],
-    remedy: "it is derived from the vault: stop brain, delete it with its -wal and -shm files, and re-index",
+    origin: Origin::Vault,
 };
+
+pub(super) const LAST_INDEXED: &str = "SELECT max(last_indexed_at) FROM indexed_files";
+pub(super) const AT_OR_BELOW: &str = "SELECT path, mtime_ns, size, sha256 FROM indexed_files
+    WHERE path = ?1 OR (path > ?2 AND path < ?3)";
 
 /// What is known of an indexed note.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +37,39 @@ pub struct Tracked {
     pub sha256: Vec<u8>,
 }
 
+impl Tracked {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { mtime_ns: row.get(1)?, size: row.get(2)?, sha256: row.get(3)? })
+    }
+}
+
 pub fn all(db: &Connection) -> rusqlite::Result<HashMap<String, Tracked>> {
     db.prepare("SELECT path, mtime_ns, size, sha256 FROM indexed_files")?
-        .query_map([], |row| {
-            Ok((row.get(0)?, Tracked { mtime_ns: row.get(1)?, size: row.get(2)?, sha256: row.get(3)? }))
-        })?
+        .query_map([], |row| Ok((row.get(0)?, Tracked::from_row(row)?)))?
         .collect()
+}
+
+/// Those of these paths that are indexed, and all notes in them where they are folders.
+pub fn at_or_below<'a>(
+    db: &Connection,
+    paths: impl Iterator<Item = &'a str>,
+) -> rusqlite::Result<HashMap<String, Tracked>> {
+    let mut found = HashMap::new();
+    let mut statement = db.prepare_cached(AT_OR_BELOW)?;
+    for path in paths {
+        // '0' follows '/' in every encoding of the order.
+        let mut rows = statement.query(params![path, format!("{path}/"), format!("{path}0")])?;
+        while let Some(row) = rows.next()? {
+            found.insert(row.get(0)?, Tracked::from_row(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// When a note was last put into the index; `None` before the first one.
+pub fn last_indexed_at(db: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let micros: Option<i64> = db.query_row(LAST_INDEXED, [], |row| row.get(0))?;
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
 }
 
 pub fn put(

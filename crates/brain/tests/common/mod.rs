@@ -77,7 +77,7 @@ pub struct Brain {
 }
 
 impl Brain {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         Self::announced(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
