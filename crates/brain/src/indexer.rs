@@ -21,7 +21,7 @@ use crate::vault::{NoteFile, Scan, Skip, Vault, VaultError};
 use stage::{Connections, Stage};
 
 pub const LOCK: &str = ".reindex_lock";
-/// From so many known notes on, an empty vault is taken for one that is not mounted.
+/// From so many notes on, a vault that loses all of them at once is taken for one that is not mounted.
 const NOT_EMPTIED_AT_ONCE: usize = 5;
 
 #[derive(Debug, thiserror::Error)]
@@ -140,14 +140,14 @@ pub fn run(run: &Run<'_>) -> Result<Ran, IndexError> {
             (run.vault.scan_paths(paths)?, stage.tracker(at)?)
         }
     };
-    if matches!(scope, Scope::Changes) && scan.notes.is_empty() && known.len() >= NOT_EMPTIED_AT_ONCE {
-        let (path, known) = (run.vault.root().to_owned(), known.len());
-        return Err(VaultError::Emptied { path, known }.into());
-    }
     let tally = index_notes(run, &scan, &known, &stage)?;
 
-    // A vault that vanished half-way looks like one whose notes were all removed: then nothing counts.
+    // A vault that vanished half-way looks like one whose notes were all removed: then nothing counts. So does the
+    // empty folder that an unmounted volume leaves.
     run.vault.probe()?;
+    if !rebuild && tally.removed >= NOT_EMPTIED_AT_ONCE && stage.tracker(tracker::totals)?.0 == 0 {
+        return Err(VaultError::Emptied { path: run.vault.root().to_owned(), known: tally.removed }.into());
+    }
     if rebuild || tally.removed > 0 {
         stage.sweep()?;
     }

@@ -77,6 +77,11 @@ impl Indexing {
         self.0.captured.notify_one();
     }
 
+    /// A note has changed of which no event may tell.
+    pub fn changed(&self, path: String) {
+        self.0.changes.add(Backlog::path(path));
+    }
+
     /// False while notes may be missing from the index because it was not compared with the vault yet.
     pub fn is_complete(&self) -> bool {
         self.0.complete.load(Ordering::Acquire)

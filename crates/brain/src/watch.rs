@@ -37,7 +37,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn add(&self, more: Backlog) {
+    pub fn add(&self, more: Backlog) {
         if !more.is_nothing() {
             self.backlog.lock().unwrap_or_else(PoisonError::into_inner).add(more);
             self.told.notify_one();

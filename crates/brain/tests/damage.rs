@@ -12,6 +12,8 @@ mod common;
 
 use std::fs::{self, File};
 
+#[cfg(target_os = "linux")]
+use common::Mount;
 use common::{Brain, World, until};
 use rustix::process::Signal;
 use serde_json::json;
@@ -145,36 +147,12 @@ async fn notes_that_are_none_are_skipped_and_cost_neither_memory_nor_the_others(
     }
 }
 
-/// A mounted file system of 6 MB, gone with the test.
-#[cfg(target_os = "linux")]
-struct SmallDisk(std::path::PathBuf);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount(at: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-            .arg(at)
-            .stderr(std::process::Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_refuses_what_cannot_be_kept_and_loses_nothing_that_was() {
     let world = World::new();
-    let Some(_disk) = SmallDisk::mount(&world.dir.path().join("data")) else {
+    let options = ["-t", "tmpfs", "-o", "size=6m", "tmpfs"];
+    let Some(_disk) = Mount::at(&world.data(), &options) else {
         eprintln!("skipped: mounting a small disk needs root");
         return;
     };

@@ -135,6 +135,8 @@ fn a_vault_that_is_empty_all_at_once_is_taken_for_an_unmounted_one() {
     for i in 0..NOT_EMPTIED_AT_ONCE {
         fs::remove_file(world.vault.root().join(format!("{i}.md"))).unwrap();
     }
+    let paths = (0..NOT_EMPTIED_AT_ONCE).map(|i| format!("{i}.md")).collect();
+    world.run(Scope::Paths(&paths)).unwrap_err();
     let refused = world.run(Scope::Changes).unwrap_err();
     assert!(refused.to_string().contains("full_rebuild"), "{refused}");
     assert_eq!(world.found("apple"), NOT_EMPTIED_AT_ONCE);
