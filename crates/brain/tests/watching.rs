@@ -67,6 +67,24 @@ async fn a_vault_that_vanishes_is_503_and_is_followed_again_when_it_is_back() {
     assert_eq!(brain.search("apple").await.len(), 6);
 }
 
+#[tokio::test]
+async fn another_folder_in_the_place_of_the_vault_is_followed_from_then_on() {
+    let world = World::new();
+    world.note("a.md", "apple");
+    let brain = world.serve();
+    brain.index().await;
+    // As a restore does: prepared beside it, and put there by renames.
+    let restored = world.dir.path().join("restored");
+    fs::create_dir(&restored).unwrap();
+    fs::write(restored.join("b.md"), "banana").unwrap();
+    fs::rename(world.vault(), world.dir.path().join("before")).unwrap();
+    fs::rename(&restored, world.vault()).unwrap();
+    until("the restored note", async || brain.search("banana").await == ["b.md"]).await;
+    assert!(brain.search("apple").await.is_empty());
+    world.note("c.md", "cherry");
+    until("what is saved afterwards", async || brain.search("cherry").await == ["c.md"]).await;
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_volume_that_is_unmounted_leaves_the_index_whole_and_is_followed_when_it_is_mounted_again() {
