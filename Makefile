@@ -50,7 +50,7 @@ api: ## Write docs/openapi.json and the panel's types from the handlers
 clean-demo: ## Stop the demo and remove its folder
 	@scripts/clean-demo
 
-bench: ## Measure Steady beside its peers and write docs/benchmarks.md; PART=restart (hundred, growth, logs, health, backup, cut, downtime) for one
+bench: ## Measure Steady beside its peers and write docs/benchmarks.md; PART=restart (hundred, growth, logs, health, backup, cut, downtime, brain) for one
 	@bench/install-peers
-	@cargo build --release -p steady-cli
+	@cargo build --release -p steady-cli -p steady-brain
 	@cargo run --quiet --release -p steady-bench -- run $(PART)

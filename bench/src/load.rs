@@ -1,4 +1,4 @@
-//! Requests at a fixed rate, or as many as are answered, from one thread that never sleeps.
+//! Requests at a fixed rate, or as many as are answered, from one thread.
 //!
 //! Open loop: each request is due at its own time whatever became of those before it, and its latency counts from
 //! then, so that a server that stands still for a moment is charged for all who would have asked meanwhile.
@@ -9,63 +9,123 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::time::Timespec;
 
 use crate::clock::Moment;
 
 const CONNECTIONS: usize = 32;
 /// A run that nobody answers any more ends.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A resting thread looks at the clock at least so often.
+const REST: Duration = Duration::from_millis(100);
 
 pub struct Answers {
     /// Milliseconds from when each was due to its last byte.
     pub latencies: Vec<f64>,
     pub per_second: f64,
+    /// Answers with another status than 2xx.
+    pub refused: usize,
 }
 
-/// `rate` is requests a second; `None` asks again as soon as it is answered.
+/// What is asked, by how many, and how fast.
+pub struct Load<'a> {
+    pub server: SocketAddr,
+    pub connections: usize,
+    /// Requests a second; `None` asks again as soon as it is answered.
+    pub rate: Option<u32>,
+    pub span: Duration,
+    /// Sleeps until an answer comes, for a server that shares its processors with us. Else it never does: to wake up
+    /// would make it late for what is due.
+    pub rests: bool,
+    /// The next request.
+    pub request: &'a mut dyn FnMut() -> Vec<u8>,
+}
+
+/// One page, asked over and over; every answer must be a success.
 pub fn run(server: SocketAddr, path: &str, rate: Option<u32>, span: Duration) -> anyhow::Result<Answers> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
-    let mut lines = (0..CONNECTIONS).map(|_| Line::open(server)).collect::<anyhow::Result<Vec<_>>>()?;
-    let step = rate.map_or(0, |rate| 1_000_000_000 / u64::from(rate.max(1)));
-    let begun = Moment::now();
-    let end = Moment(begun.0 + u64::try_from(span.as_nanos())?);
-    let (mut due, mut latencies) = (begun, Vec::new());
-    loop {
-        let now = Moment::now();
-        for line in lines.iter_mut().filter(|line| line.due.is_none()) {
-            if due > now.min(end) || now >= end && rate.is_none() {
-                break;
+    let page = get(server, path);
+    let request = &mut || page.clone();
+    let answers = Load { server, connections: CONNECTIONS, rate, span, rests: false, request }.run()?;
+    ensure!(answers.refused == 0, "{server} refuses {path}");
+    Ok(answers)
+}
+
+pub fn get(server: SocketAddr, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n").into_bytes()
+}
+
+pub fn post(server: SocketAddr, path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\n");
+    format!("{head}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+impl Load<'_> {
+    pub fn run(self) -> anyhow::Result<Answers> {
+        let Self { server, connections, rate, span, rests, request } = self;
+        let mut lines = (0..connections).map(|_| Line::open(server)).collect::<anyhow::Result<Vec<_>>>()?;
+        let step = rate.map_or(0, |rate| 1_000_000_000 / u64::from(rate.max(1)));
+        let begun = Moment::now();
+        let end = Moment(begun.0 + u64::try_from(span.as_nanos())?);
+        let (mut due, mut latencies, mut refused) = (begun, Vec::new(), 0);
+        loop {
+            let now = Moment::now();
+            for line in lines.iter_mut().filter(|line| line.due.is_none()) {
+                if due > now.min(end) || now >= end && rate.is_none() {
+                    break;
+                }
+                line.ask(&request(), if rate.is_some() { due } else { now })?;
+                due = Moment(due.0 + step);
             }
-            line.ask(request.as_bytes(), if rate.is_some() { due } else { now })?;
-            due = Moment(due.0 + step);
+            for line in lines.iter_mut().filter(|line| line.is_readable && line.due.is_some()) {
+                if let Some(answer) = line.answer()? {
+                    latencies.push(answer.took);
+                    refused += usize::from(!answer.is_success);
+                }
+            }
+            if now >= end && lines.iter().all(|line| line.due.is_none()) {
+                let per_second = f64::from(u32::try_from(latencies.len())?) / now.since(begun).as_secs_f64();
+                return Ok(Answers { latencies, per_second, refused });
+            }
+            ensure!(now.since(end) < PATIENCE, "{server} no longer answers");
+            let free = lines.iter().any(|line| line.due.is_none());
+            let pause = match (rests, rate) {
+                (false, _) => Duration::ZERO,
+                (true, Some(_)) if free && due < end => due.since(now).min(REST),
+                (true, _) => REST,
+            };
+            look(&mut lines, pause)?;
         }
-        let mut is_idle = true;
-        for line in lines.iter_mut().filter(|line| line.due.is_some()) {
-            latencies.extend(line.answer()?);
-            is_idle &= line.due.is_none();
-        }
-        if now >= end && is_idle {
-            let per_second = f64::from(u32::try_from(latencies.len())?) / now.since(begun).as_secs_f64();
-            return Ok(Answers { latencies, per_second });
-        }
-        ensure!(now.since(end) < PATIENCE, "{server} no longer answers");
-        rest(&lines)?;
     }
 }
 
-/// One look at who has answered, without waiting: sleeping would make the thread late for what is due.
-fn rest(lines: &[Line]) -> anyhow::Result<()> {
+/// Waits at most so long until one of them was answered.
+fn look(lines: &mut [Line], pause: Duration) -> anyhow::Result<()> {
     let mut all: Vec<_> = lines.iter().map(|line| PollFd::new(&line.stream, PollFlags::IN)).collect();
-    poll(&mut all, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).context("cannot poll")?;
+    let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
+    match poll(&mut all, Some(&pause)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(e).context("cannot poll"),
+    }
+    let readable: Vec<bool> = all.iter().map(|fd| !fd.revents().is_empty()).collect();
+    for (line, is_readable) in lines.iter_mut().zip(readable) {
+        line.is_readable = is_readable;
+    }
     Ok(())
 }
 
-/// One connection, with at most one request under way.
 struct Line {
     stream: TcpStream,
     due: Option<Moment>,
+    is_readable: bool,
     read: Vec<u8>,
+}
+
+struct Answer {
+    /// Milliseconds.
+    took: f64,
+    is_success: bool,
 }
 
 impl Line {
@@ -73,7 +133,7 @@ impl Line {
         let stream = TcpStream::connect(server).with_context(|| format!("cannot connect to {server}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, due: None, read: Vec::new() })
+        Ok(Self { stream, due: None, is_readable: false, read: Vec::new() })
     }
 
     fn ask(&mut self, request: &[u8], due: Moment) -> anyhow::Result<()> {
@@ -82,7 +142,7 @@ impl Line {
         Ok(())
     }
 
-    fn answer(&mut self) -> anyhow::Result<Option<f64>> {
+    fn answer(&mut self) -> anyhow::Result<Option<Answer>> {
         let mut buffer = [0; 8192];
         match self.stream.read(&mut buffer) {
             Ok(0) => bail!("the server closed a connection"),
@@ -90,23 +150,20 @@ impl Line {
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(e) => return Err(e).context("cannot read an answer"),
         }
-        if !is_whole(&self.read)? {
-            return Ok(None);
-        }
+        let Some(is_success) = whole(&self.read)? else { return Ok(None) };
         self.read.clear();
         let due = self.due.take().context("an answer without a question")?;
-        Ok(Some(crate::part::milliseconds(Moment::now().since(due))))
+        Ok(Some(Answer { took: crate::part::milliseconds(Moment::now().since(due)), is_success }))
     }
 }
 
-/// Whether it is a whole answer; an error when it is none that counts.
-fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
-    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
+/// Whether a whole answer is a success; `None` while it is not whole.
+fn whole(bytes: &[u8]) -> anyhow::Result<Option<bool>> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).to_ascii_lowercase();
-    ensure!(head.starts_with("http/1.1 200"), "the server answers {:?}", head.lines().next());
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.context("an answer without its length")?.trim().parse()?;
-    Ok(bytes.len() >= end + 4 + length)
+    Ok((bytes.len() >= end + 4 + length).then(|| head.starts_with("http/1.1 2")))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod part;
 mod peer;
 mod processes;
 mod report;
+mod server;
 mod summary;
 mod workspace;
 
@@ -78,6 +79,7 @@ enum Part {
     Backup,
     Cut,
     Downtime,
+    Brain,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -102,6 +104,7 @@ fn main() -> anyhow::Result<()> {
                     Part::Backup => part::backup::cost::run(&workspace, megabytes)?,
                     Part::Cut => part::backup::cut::run(&workspace)?,
                     Part::Downtime => part::backup::downtime::run(&workspace, megabytes)?,
+                    Part::Brain => part::brain::run(&workspace)?,
                 }
             }
             report::write(&workspace)

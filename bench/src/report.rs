@@ -2,6 +2,7 @@
 
 mod backup;
 mod behind;
+mod brain;
 mod goals;
 mod tables;
 
@@ -12,7 +13,7 @@ use anyhow::Context;
 
 use crate::machine::Machine;
 use crate::part::backup::{cost, cut, downtime};
-use crate::part::{Results, health, kept, logs, restart, scale};
+use crate::part::{Results, brain as brain_part, health, kept, logs, restart, scale};
 use crate::workspace::Workspace;
 
 /// Everything that was measured last; a part that never ran is missing.
@@ -26,6 +27,7 @@ pub struct Measured {
     pub large: Option<Results<cost::Row>>,
     pub cut: Option<Results<cut::Row>>,
     pub downtime: Option<Results<downtime::Row>>,
+    pub brain: Option<Results<brain_part::Row>>,
     /// Bytes of the program that was measured.
     pub program: u64,
 }
@@ -33,7 +35,7 @@ pub struct Measured {
 const HEAD: &str = "# Benchmarks\n\n\
     Written by `make bench`; do not edit. Steady beside public supervisors, log writers and backup programs, one after another on \
     one machine, each with its own defaults and the same services. `make bench PART=restart` (`hundred`, \
-    `growth`, `logs`, `health`, `backup`, `cut`, `downtime`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
+    `growth`, `logs`, `health`, `backup`, `cut`, `downtime`, `brain`) measures one part anew and keeps the rest. The code is in `bench/`; peers are installed \
     from Debian, npm and PyPI by `bench/install-peers`. Numbers of different machines do not compare; ratios \
     nearly do.\n";
 
@@ -48,6 +50,7 @@ pub fn write(workspace: &Workspace) -> anyhow::Result<()> {
         large: kept(workspace, cost::PART_LARGE),
         cut: kept(workspace, cut::PART),
         downtime: kept(workspace, downtime::PART),
+        brain: kept(workspace, brain_part::PART),
         program: fs::metadata(&workspace.steady).map_or(0, |found| found.len()),
     };
     let path = workspace.root.join("docs/benchmarks.md");
@@ -73,6 +76,9 @@ fn page(measured: &Measured) -> anyhow::Result<String> {
         tables::health(&mut text, results)?;
     }
     backup::tables(&mut text, measured)?;
+    if let Some(results) = &measured.brain {
+        brain::tables(&mut text, results)?;
+    }
     Ok(text)
 }
 

@@ -238,7 +238,7 @@ fn close(db: Connection, wal: bool) -> rusqlite::Result<()> {
     db.close().map_err(|(_, error)| error)
 }
 
-fn words(chance: &mut Chance) -> Vec<String> {
+pub fn words(chance: &mut Chance) -> Vec<String> {
     let mut word = || {
         let length = 3 + chance.below(8);
         (0..length).map(|_| char::from(b'a' + u8::try_from(chance.below(26)).unwrap_or_default())).collect()
@@ -273,7 +273,7 @@ impl Chance {
     }
 
     /// Some words are said much more often than others.
-    fn text(&mut self, words: &[String], bytes: u64) -> Vec<u8> {
+    pub fn text(&mut self, words: &[String], bytes: u64) -> Vec<u8> {
         let mut text = Vec::new();
         while (text.len() as u64) < bytes {
             let [a, b] = [self.below(WORDS as u64), self.below(WORDS as u64)];

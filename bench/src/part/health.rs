@@ -3,27 +3,26 @@
 use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use steady_model::check::Status;
 use steady_model::project::metrics::{self, Format};
 use steady_model::project::{health, ready, tray};
 use steady_model::snapshot::Snapshot;
 
-use super::{Results, keep, milliseconds};
+use super::{Results, keep, milliseconds, p99};
 use crate::clock::{Moment, pause, wait_until};
 use crate::load;
 use crate::machine::Machine;
 use crate::processes;
 use crate::say;
+use crate::server::{Server, free_address};
 use crate::workspace::{Workspace, scratch};
 
 pub const PART: &str = "health";
@@ -94,42 +93,15 @@ fn keep_to(_processor: usize) -> anyhow::Result<()> {
     anyhow::bail!("this system keeps no program to one processor, and without that the rates do not compare")
 }
 
-/// An agent, or a peer; ends with its value.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn agent(workspace: &Workspace, home: &Path, configured: &str) -> anyhow::Result<Self> {
-        let address = free_address()?;
-        let text = format!("version = 1\n[agent]\nlisten = \"{address}\"\n{configured}");
-        fs::create_dir_all(home)?;
-        fs::write(home.join("steady.toml"), text)?;
-        let mut command = on_first(&workspace.steady);
-        command.args(["agent".as_ref(), "--home".as_ref(), home.as_os_str()]);
-        Self::start(command, address)
-    }
-
-    fn start(command: Command, address: SocketAddr) -> anyhow::Result<Self> {
-        Self::start_logged(command, address, Stdio::null())
-    }
-
-    fn start_logged(mut command: Command, address: SocketAddr, log: Stdio) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
-        let child = command.spawn().context("cannot start a server")?;
-        let server = Self { child, address };
-        let up = wait_until(UP, || load::run(address, "/health", Some(1), Duration::from_millis(1)).is_ok());
-        ensure!(up, "{address} does not answer /health with 200");
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
-    }
+/// An agent on the first processor, with a home of its own.
+fn agent(workspace: &Workspace, home: &Path, configured: &str) -> anyhow::Result<Server> {
+    let address = free_address()?;
+    let text = format!("version = 1\n[agent]\nlisten = \"{address}\"\n{configured}");
+    fs::create_dir_all(home)?;
+    fs::write(home.join("steady.toml"), text)?;
+    let mut command = on_first(&workspace.steady);
+    command.args(["agent".as_ref(), "--home".as_ref(), home.as_os_str()]);
+    Server::start(command, address)
 }
 
 /// With the first processor to itself and all it starts.
@@ -137,10 +109,6 @@ fn on_first(program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program);
     command
-}
-
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn checks_of_a_home(dir: &Path) -> String {
@@ -153,7 +121,7 @@ fn checks_of_a_home(dir: &Path) -> String {
 
 fn loaded(workspace: &Workspace) -> anyhow::Result<(f64, f64)> {
     let dir = scratch()?;
-    let agent = Server::agent(workspace, &dir.path().join("home"), &checks_of_a_home(dir.path()))?;
+    let agent = agent(workspace, &dir.path().join("home"), &checks_of_a_home(dir.path()))?;
     load::run(agent.address, "/health", Some(RATE / 2), Duration::from_secs(2))?;
     let steady = load::run(agent.address, "/health", Some(RATE), LOADED)?;
     let most = load::run(agent.address, "/health", None, LOADED)?;
@@ -199,10 +167,10 @@ fn many_checks(workspace: &Workspace) -> anyhow::Result<f64> {
     let one =
         |n| format!("[check.c{n}]\nkind = \"path\"\npath = '{}'\ninterval = \"10s\"\n", dir.path().display());
     let checks: String = (0..CHECKS).map(one).collect::<Vec<_>>().concat();
-    let agent = Server::agent(workspace, &dir.path().join("home"), &checks)?;
+    let agent = agent(workspace, &dir.path().join("home"), &checks)?;
     pause(Duration::from_secs(15));
     // `taskset` has become the agent.
-    let pid = i32::try_from(agent.child.id())?;
+    let pid = agent.pid();
     let (before, begun) = (processes::cpu_time(pid), Moment::now());
     pause(WATCHED);
     let spent = processes::cpu_time(pid).saturating_sub(before);
@@ -214,7 +182,7 @@ fn markers(workspace: &Workspace) -> anyhow::Result<f64> {
     let (home, data) = (dir.path().join("home"), dir.path().join("data"));
     fs::create_dir_all(&data)?;
     let job = format!("[job.sync]\nmarkers = '{}'\nstale_after = \"1h\"\n", data.display());
-    let _agent = Server::agent(workspace, &home, &job)?;
+    let _agent = agent(workspace, &home, &job)?;
     let mut events = Events::open(&home)?;
     let mut took = Vec::new();
     for number in 0..MARKERS {
@@ -237,7 +205,7 @@ fn projections(workspace: &Workspace) -> anyhow::Result<f64> {
     let home = dir.path().join("home");
     let one = |n| format!("[service.s{n}]\ncommand = ['sleep', 'infinity']\n");
     let services: String = (0..SERVICES).map(one).collect::<Vec<_>>().concat();
-    let _agent = Server::agent(workspace, &home, &services)?;
+    let _agent = agent(workspace, &home, &services)?;
     let is_up = |s: &Snapshot| s.services.iter().all(|service| service.status == Status::Pass);
     ensure!(wait_until(UP, || snapshot(&home).is_ok_and(|s| is_up(&s))), "the services do not come up");
     let snapshot = snapshot(&home)?;
@@ -294,10 +262,4 @@ impl Events {
         }
         Ok(())
     }
-}
-
-fn p99(mut values: Vec<f64>) -> anyhow::Result<f64> {
-    values.sort_by(f64::total_cmp);
-    let rank = (values.len() * 99).div_ceil(100).saturating_sub(1);
-    values.get(rank).copied().context("nothing was measured")
 }

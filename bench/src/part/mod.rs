@@ -1,6 +1,7 @@
 //! What is measured. Each part runs alone and leaves one file of results.
 
 pub mod backup;
+pub mod brain;
 pub mod health;
 pub mod logs;
 pub mod restart;
@@ -40,4 +41,11 @@ pub fn kept<T: DeserializeOwned>(workspace: &Workspace, part: &str) -> Option<Re
 
 pub fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1e3
+}
+
+/// The 99th of a hundred.
+pub fn p99(mut values: Vec<f64>) -> anyhow::Result<f64> {
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() * 99).div_ceil(100).saturating_sub(1);
+    values.get(rank).copied().context("nothing was measured")
 }

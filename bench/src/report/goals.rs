@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::tables::figure;
-use super::{Measured, backup};
+use super::{Measured, backup, brain};
 use crate::logger::Logger;
 use crate::part::{Results, logs, scale};
 use crate::peer::Peer;
@@ -28,8 +28,12 @@ pub fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         speed(measured),
         loss(measured),
     ];
-    for Goal { wanted, seen, met, why } in
-        goals.into_iter().flatten().chain(health(measured)).chain(backup::goals(measured))
+    for Goal { wanted, seen, met, why } in goals
+        .into_iter()
+        .flatten()
+        .chain(health(measured))
+        .chain(backup::goals(measured))
+        .chain(brain::goals(measured))
     {
         let verdict = if met { "met".to_owned() } else { format!("**missed**: {why}") };
         writeln!(text, "| {wanted} | {seen} | {verdict} |")?;

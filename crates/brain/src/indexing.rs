@@ -77,6 +77,11 @@ impl Indexing {
         self.0.captured.notify_one();
     }
 
+    /// A note has changed of which no event may tell.
+    pub fn changed(&self, path: String) {
+        self.0.changes.add(Backlog::path(path));
+    }
+
     /// False while notes may be missing from the index because it was not compared with the vault yet.
     pub fn is_complete(&self) -> bool {
         self.0.complete.load(Ordering::Acquire)
@@ -279,5 +284,43 @@ mod tests {
         assert_eq!([0, 1, 2, 5, 6, 9].map(pause), [1, 2, 4, 32, 60, 60]);
         let other = Due { id: 1, path: "b.md".into(), attempts: 0 };
         assert_eq!(settle(&other, &skipped, now), Settled::Processed);
+    }
+
+    /// A capture in the outbox of a server that nobody told of changes in the vault.
+    async fn with_a_capture(vault: &str) -> (tempfile::TempDir, Indexing, Stores) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("vault")).unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("vault/a.md"), "quince").unwrap();
+        let stores = Stores::open(&dir.path().join("data")).unwrap();
+        let vault = Vault::new(dir.path().join(vault));
+        let indexing = Indexing::new(vault, dir.path().join("data"), stores.clone());
+        let now = clock::now();
+        let row = stores.outbox.query(move |db| {
+            let id = outbox::begin(db, now)?;
+            outbox::ready(db, id, "a.md", now)
+        });
+        row.await.unwrap();
+        (dir, indexing, stores)
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_outbox_is_indexed_before_it_leaves_it() {
+        let (_dir, indexing, stores) = with_a_capture("vault").await;
+        indexing.turn(&mut Backlog::Nothing).await.unwrap();
+        let found = stores.lexical.query(|db| crate::stores::lexical::search(db, "quince", 9)).await.unwrap();
+        assert_eq!((found.len(), stores.outbox_status(clock::now()).await.unwrap().pending), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_fails_as_a_whole_is_no_attempt_of_the_captures_and_keeps_the_backlog() {
+        let (_dir, indexing, stores) = with_a_capture("unmounted").await;
+        let mut backlog = Backlog::path("b.md".into());
+        for _ in 0..2 * outbox::MAX_ATTEMPTS {
+            indexing.turn(&mut backlog).await.unwrap_err();
+        }
+        assert_eq!(backlog, Backlog::Paths(["a.md", "b.md"].map(String::from).into()));
+        let status = stores.outbox_status(clock::now()).await.unwrap();
+        assert_eq!((status.pending, status.failed), (1, 0));
     }
 }

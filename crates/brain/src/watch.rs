@@ -37,7 +37,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn add(&self, more: Backlog) {
+    pub fn add(&self, more: Backlog) {
         if !more.is_nothing() {
             self.backlog.lock().unwrap_or_else(PoisonError::into_inner).add(more);
             self.told.notify_one();
@@ -58,7 +58,7 @@ impl Changes {
 
 /// Follows the vault at `root` until it is dropped. Whenever a watch begins, the whole vault counts as changed.
 pub async fn follow(root: PathBuf, changes: Arc<Changes>) {
-    let mut missing = false;
+    let (mut missing, mut silent) = (false, false);
     loop {
         let (path, told) = (root.clone(), Arc::clone(&changes));
         let Ok((seen, armed)) = spawn_blocking(move || (identity(&path), arm(&path, &told))).await else {
@@ -76,10 +76,15 @@ pub async fn follow(root: PathBuf, changes: Arc<Changes>) {
         }
         changes.add(Backlog::Changes);
         match armed {
-            Ok(_armed) => while_it_is(&root, seen).await,
+            Ok(_armed) => {
+                silent = false;
+                while_it_is(&root, seen).await;
+            }
             Err(e) => {
-                warn!(target: "brain.watch", "the vault {} cannot be watched: {e}; looking at all of it every {} s \
+                if !std::mem::replace(&mut silent, true) {
+                    warn!(target: "brain.watch", "the vault {} cannot be watched: {e}; looking at all of it every {} s \
                     (on Linux, raise fs.inotify.max_user_watches)", root.display(), WITHOUT_EVENTS.as_secs());
+                }
                 let _ = timeout(WITHOUT_EVENTS, while_it_is(&root, seen)).await;
             }
         }

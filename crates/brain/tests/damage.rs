@@ -12,6 +12,8 @@ mod common;
 
 use std::fs::{self, File};
 
+#[cfg(target_os = "linux")]
+use common::Mount;
 use common::{Brain, World, until};
 use rustix::process::Signal;
 use serde_json::json;
@@ -98,21 +100,24 @@ async fn conversations_that_are_damaged_are_refused_with_the_way_out_and_never_r
         assert_eq!(brain.post("/api/v1/conversations", body).await.0, 201);
     }
     stop(brain).await;
-    scribble(&world, "conversations.db");
-    let before = fs::read(world.data().join("conversations.db")).unwrap();
+    // One page in the middle: the newest rows can be read, and more could be written beside them.
+    let path = world.data().join("conversations.db");
+    let mut before = fs::read(&path).unwrap();
+    let middle = before.len() / 8192 * 4096;
+    before[middle..middle + 4096].fill(0xa5);
+    fs::write(&path, &before).unwrap();
     let brain = world.serve();
-    until("the refusal", async || brain.get("/api/v1/conversations?limit=100").await.0 == 500).await;
-    until("every use to be refused", async || {
-        let (status, body) = brain.post("/api/v1/conversations", json!({"title": "new", "text": "y"})).await;
-        status == 500 && body["detail"].as_str().unwrap().contains("restore it from a backup")
-    })
-    .await;
+    assert_eq!(brain.get("/api/v1/conversations?limit=1").await.0, 200);
+    assert_eq!(brain.get("/api/v1/conversations?limit=100").await.0, 500);
+    let (status, body) = brain.post("/api/v1/conversations", json!({"title": "new", "text": "y"})).await;
+    assert!(status == 500 && body["detail"].as_str().unwrap().contains("restore it from a backup"), "{body}");
+    assert_eq!(brain.get("/api/v1/conversations?limit=1").await.0, 500);
     assert_eq!(brain.get("/api/v1/search?q=x").await.0, 200, "the notes are not concerned");
     stop(brain).await;
-    assert_eq!(fs::read(world.data().join("conversations.db")).unwrap(), before);
+    assert!(fs::read(&path).unwrap() == before, "it was written to");
 
     // Not even openable: the start is refused, and says the same.
-    fs::write(world.data().join("conversations.db"), "scribbled over by something else").unwrap();
+    fs::write(&path, "scribbled over by something else").unwrap();
     let out = world.command("serve").args(["--port", "0"]).output().unwrap();
     let log = String::from_utf8(out.stderr).unwrap();
     assert!(out.status.code() == Some(1) && log.contains("restore it from a backup"), "{log}");
@@ -145,36 +150,12 @@ async fn notes_that_are_none_are_skipped_and_cost_neither_memory_nor_the_others(
     }
 }
 
-/// A mounted file system of 6 MB, gone with the test.
-#[cfg(target_os = "linux")]
-struct SmallDisk(std::path::PathBuf);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount(at: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-            .arg(at)
-            .stderr(std::process::Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_refuses_what_cannot_be_kept_and_loses_nothing_that_was() {
     let world = World::new();
-    let Some(_disk) = SmallDisk::mount(&world.dir.path().join("data")) else {
+    let options = ["-t", "tmpfs", "-o", "size=6m", "tmpfs"];
+    let Some(_disk) = Mount::at(&world.data(), &options) else {
         eprintln!("skipped: mounting a small disk needs root");
         return;
     };

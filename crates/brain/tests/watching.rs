@@ -67,6 +67,53 @@ async fn a_vault_that_vanishes_is_503_and_is_followed_again_when_it_is_back() {
     assert_eq!(brain.search("apple").await.len(), 6);
 }
 
+#[tokio::test]
+async fn another_folder_in_the_place_of_the_vault_is_followed_from_then_on() {
+    let world = World::new();
+    world.note("a.md", "apple");
+    let brain = world.serve();
+    brain.index().await;
+    // As a restore does: prepared beside it, and put there by renames.
+    let restored = world.dir.path().join("restored");
+    fs::create_dir(&restored).unwrap();
+    fs::write(restored.join("b.md"), "banana").unwrap();
+    fs::rename(world.vault(), world.dir.path().join("before")).unwrap();
+    fs::rename(&restored, world.vault()).unwrap();
+    until("the restored note", async || brain.search("banana").await == ["b.md"]).await;
+    assert!(brain.search("apple").await.is_empty());
+    world.note("c.md", "cherry");
+    until("what is saved afterwards", async || brain.search("cherry").await == ["c.md"]).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_volume_that_is_unmounted_leaves_the_index_whole_and_is_followed_when_it_is_mounted_again() {
+    let world = World::new();
+    let volume = world.dir.path().join("volume");
+    fs::create_dir_all(volume.join("sub")).unwrap();
+    for i in 0..6 {
+        fs::write(volume.join(format!("sub/{i}.md")), "apple").unwrap();
+    }
+    let mount = || common::Mount::at(&world.vault(), &["--bind", volume.to_str().unwrap()]);
+    let Some(mounted) = mount() else {
+        eprintln!("skipped: mounting needs root");
+        return;
+    };
+    let brain = world.serve();
+    brain.index().await;
+    drop(mounted);
+    assert_eq!(fs::read_dir(world.vault()).unwrap().count(), 0);
+    let (status, body) = brain.post("/api/v1/index", json!(null)).await;
+    assert!(status == 503 && body["detail"].as_str().unwrap().contains("mounted"), "{status} {body}");
+    assert_eq!(brain.search("apple").await.len(), 6);
+    fs::write(volume.join("sub/while-away.md"), "quince").unwrap();
+    let _mounted = mount().unwrap();
+    until("what was saved while it was away", async || brain.search("quince").await.len() == 1).await;
+    fs::write(world.vault().join("sub/after.md"), "medlar").unwrap();
+    until("what is saved afterwards", async || brain.search("medlar").await.len() == 1).await;
+    assert_eq!(brain.search("apple").await.len(), 6);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_idle_vault_costs_no_processor_time() {

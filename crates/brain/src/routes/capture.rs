@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use utoipa::ToSchema;
 
 use super::App;
@@ -65,8 +66,14 @@ async fn keep(app: &App, title: String, text: String, at: Timestamp) -> Result<C
         }
     };
     let written = path.clone();
-    outbox.query(move |db| outbox::ready(db, id, &written, clock::now())).await?;
-    app.indexing.captured();
+    match outbox.query(move |db| outbox::ready(db, id, &written, clock::now())).await {
+        Ok(()) => app.indexing.captured(),
+        Err(e) => {
+            // It is kept all the same: to refuse it now would make its sender send it twice.
+            warn!(target: "brain.server", "the capture {path} is in the vault, but not in the outbox: {e}");
+            app.indexing.changed(path.clone());
+        }
+    }
     Ok(Captured { id, path })
 }
 

@@ -44,8 +44,7 @@ const SEARCH: &str = "
 
 pub(super) const PASSAGE: &str =
     "SELECT path, title, heading, body, tags FROM chunks WHERE path = ?1 AND ordinal = ?2";
-#[cfg(test)]
-pub(super) const OF_NOTE: &str = "SELECT id FROM chunks WHERE path = ?1";
+pub(super) const REMOVE: &str = "DELETE FROM chunks WHERE path = ?1";
 
 /// Several chunks of one note may match; so many candidates are looked at for each wanted note.
 const CANDIDATES_PER_NOTE: u32 = 4;
@@ -159,7 +158,7 @@ pub fn remove(db: &Connection, path: &str) -> rusqlite::Result<()> {
          SELECT 'delete', id, title, heading, body, tags FROM chunks WHERE path = ?1",
     )?
     .execute([path])?;
-    db.prepare_cached("DELETE FROM chunks WHERE path = ?1")?.execute([path])?;
+    db.prepare_cached(REMOVE)?.execute([path])?;
     Ok(())
 }
 

@@ -136,7 +136,7 @@ mod tests {
     const LISTINGS: [(&Spec, &str); 19] = [
         (&conversations::SPEC, conversations::LIST),
         (&lexical::SPEC, lexical::PASSAGE),
-        (&lexical::SPEC, lexical::OF_NOTE),
+        (&lexical::SPEC, lexical::REMOVE),
         (&metadata::SPEC, metadata::NEWEST),
         (&metadata::SPEC, metadata::TAGGED),
         (&metadata::SPEC, metadata::TAGS),

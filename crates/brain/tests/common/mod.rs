@@ -192,3 +192,24 @@ pub fn milestones(log: &str) -> Vec<Value> {
 pub fn read(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
+
+/// A mounted file system, gone with the test.
+#[cfg(target_os = "linux")]
+pub struct Mount(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Mount {
+    /// `None` where mounting is not allowed.
+    pub fn at(at: &Path, arguments: &[&str]) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount").args(arguments).arg(at).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
