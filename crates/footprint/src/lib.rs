@@ -1,11 +1,7 @@
 //! What a program that rests gives back: memory that only its start needed. And the other way: what one that works
 //! keeps at hand.
 //!
-<<<<<<< HEAD
-//! Owns the one place with `unsafe` code ([`give_back`] and [`keep_at_hand`] on Linux). Must never touch memory whose bytes are not also
-=======
 //! Owns one of two places with `unsafe` code (the other is `vec`). Must never touch memory whose bytes are not also
->>>>>>> h-B
 //! in a file, and never be needed: a program that is not given the chance only stays larger.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
