@@ -31,6 +31,8 @@ const BATCH: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// So long they wait for each other: a run of its own for each would take more than all the searches beside it.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// Then a phase of work is over, and its memory goes back.
 const REST_AFTER: Duration = Duration::from_secs(2);
 /// The start has other things to read first.
@@ -241,7 +243,7 @@ impl Indexing {
         };
         tokio::select! {
             () = self.0.changes.settled() => {}
-            () = self.0.captured.notified() => {}
+            () = self.0.captured.notified() => clock::pause(TOGETHER).await,
             () = self.0.stores.damage.notified() => {}
             () = due => {}
         }

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use jiff::{Timestamp, tz::TimeZone};
+use rustix::fs::Access;
 use steady_disk::{DiskError, fsync_dir, write_atomic};
 use walkdir::{DirEntry, WalkDir};
 
@@ -102,6 +103,14 @@ impl Vault {
             }
             Err(source) => Err(VaultError::Unreadable { path: path(), source }),
         }
+    }
+
+    /// As [`Self::probe`] for each request: without a look into a folder of many thousand notes.
+    pub fn is_reachable(&self) -> Result<(), VaultError> {
+        let allowed = rustix::fs::access(&self.root, Access::READ_OK | Access::EXEC_OK);
+        let is_folder = allowed.is_ok() && fs::metadata(&self.root).is_ok_and(|found| found.is_dir());
+        // What is wrong is told by the one who looks into it.
+        if is_folder { Ok(()) } else { self.probe() }
     }
 
     /// Walks the vault for notes, hidden files and folders aside.

@@ -21,7 +21,7 @@ use crate::clock::Stopwatch;
 /// Data routes answer 503 while the vault is missing: an empty list would look like lost notes.
 pub async fn vault_is_readable(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let vault = app.vault.clone();
-    match tokio::task::spawn_blocking(move || vault.probe()).await {
+    match tokio::task::spawn_blocking(move || vault.is_reachable()).await {
         Ok(Ok(())) => next.run(request).await,
         Ok(Err(e)) => ApiError::Vault(e).into_response(),
         Err(_) => ApiError::Interrupted.into_response(),
