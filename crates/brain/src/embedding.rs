@@ -123,6 +123,12 @@ impl Embedder {
         &self.model
     }
 
+    /// False while it is left alone after failures.
+    pub fn is_asked(&self) -> bool {
+        let breaker = *self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        breaker.closed_until().is_none()
+    }
+
     /// Embeds texts, with retries on passing failures. The breaker sees the outcome as one.
     pub async fn embed(&self, texts: &[String], patience: Patience) -> Result<Embedded, EmbedError> {
         self.may_ask()?;

@@ -1,4 +1,4 @@
-//! The verdict of `/health`: the worst of vault, disk and sync, from observed facts.
+//! The verdict of `/health`: the worst of vault, disk, sync, index and outbox, from observed facts.
 
 use std::path::Path;
 
@@ -8,11 +8,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::markers::{self, SyncState};
+use crate::stores::outbox::OutboxStatus;
+use crate::stores::{generation, lexical, tracker};
 use crate::vault::{Vault, VaultError};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Below this many GiB a re-index or a checkpoint may no longer fit.
 const LOW_DISK_GIB: f64 = 1.0;
+/// A capture is found within a second when nothing stands in its way.
+const LATE_S: f64 = 60.0;
 
 /// Ordered from good to bad, so that the worst is the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -39,6 +43,12 @@ pub struct Health {
     /// `stale`, `failed` or `unknown` when not fine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<&'static str>,
+    /// `empty`, `inconsistent` or `unreadable` when not fine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<&'static str>,
+    /// `failed` when captures were given up, `late` when the oldest waits for more than a minute, or `unreadable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<&'static str>,
 }
 
 /// What was seen at one moment.
@@ -47,15 +57,51 @@ pub struct Observed {
     pub vault: Result<(), VaultError>,
     pub free_bytes: Option<u64>,
     pub sync: SyncState,
+    pub index: IndexState,
+    /// `None` when its store does not answer.
+    pub outbox: Option<OutboxStatus>,
+}
+
+/// What the stores of the index say of each other and of the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexState {
+    Whole,
+    /// It is being written, or compared with the vault for the first time: its stores may disagree for a moment.
+    UnderWay,
+    /// The vault has notes, and none of them can be found.
+    Empty,
+    /// The stores are of different runs, or count differently.
+    Inconsistent,
+    Unreadable,
 }
 
 /// Looks at the vault, the disk and the markers. Blocks on the file system.
-pub fn observe(vault: &Vault, data: &Path, now: Timestamp) -> Observed {
+pub fn observe(
+    vault: &Vault,
+    data: &Path,
+    outbox: Option<OutboxStatus>,
+    under_way: bool,
+    now: Timestamp,
+) -> Observed {
     let zone = TimeZone::system();
     let completed = markers::read(&data.join(markers::COMPLETED), &zone);
     let failed = markers::read(&data.join(markers::FAILED), &zone);
     let free_bytes = rustix::fs::statvfs(data).ok().map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize));
-    Observed { vault: vault.probe(), free_bytes, sync: markers::judge(&completed, &failed, now) }
+    let index =
+        if under_way { IndexState::UnderWay } else { index(vault, data).unwrap_or(IndexState::Unreadable) };
+    let sync = markers::judge(&completed, &failed, now);
+    Observed { vault: vault.probe(), free_bytes, sync, index, outbox }
+}
+
+/// With connections of its own: the server's are taken while many search.
+fn index(vault: &Vault, data: &Path) -> rusqlite::Result<IndexState> {
+    let (lexical, tracker) = (lexical::SPEC.look(data)?, tracker::SPEC.look(data)?);
+    let (notes, chunks) = tracker::totals(&tracker)?;
+    if generation::read(&lexical)? != generation::read(&tracker)? || lexical::count(&lexical)? != chunks {
+        return Ok(IndexState::Inconsistent);
+    }
+    let has_notes = || vault.scan().is_ok_and(|scan| !scan.notes.is_empty());
+    Ok(if notes == 0 && has_notes() { IndexState::Empty } else { IndexState::Whole })
 }
 
 /// Worst-of over all parts. Never having synced is no fault: a new installation is `ok`.
@@ -78,13 +124,28 @@ pub fn assess(seen: &Observed) -> Health {
         SyncState::Failed { last, .. } => (Some("failed"), Status::Warning, last.as_ref().map(|(_, h)| *h)),
         SyncState::Unknown { .. } => (Some("unknown"), Status::Warning, None),
     };
+    let (index, index_status) = match seen.index {
+        IndexState::Whole | IndexState::UnderWay => (None, Status::Ok),
+        IndexState::Empty => (Some("empty"), Status::Warning),
+        IndexState::Inconsistent => (Some("inconsistent"), Status::Warning),
+        IndexState::Unreadable => (Some("unreadable"), Status::Error),
+    };
+    let (outbox, outbox_status) = match seen.outbox {
+        None => (Some("unreadable"), Status::Error),
+        Some(OutboxStatus { failed: 1.., .. }) => (Some("failed"), Status::Warning),
+        Some(OutboxStatus { oldest_s, .. }) if oldest_s > LATE_S => (Some("late"), Status::Warning),
+        Some(_) => (None, Status::Ok),
+    };
+    let parts = [vault_status, disk_status, sync_status, index_status, outbox_status];
     Health {
-        status: vault_status.max(disk_status).max(sync_status),
+        status: parts.into_iter().max().unwrap_or(Status::Ok),
         vault,
         free_disk_gb: free.map(|gib| (gib * 100.0).round() / 100.0),
         disk,
         last_sync_hours_ago: hours,
         sync,
+        index,
+        outbox,
     }
 }
 

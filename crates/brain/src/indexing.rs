@@ -89,6 +89,11 @@ impl Indexing {
         self.0.complete.load(Ordering::Acquire)
     }
 
+    /// The index is being written, or was never compared with the vault: its stores may disagree.
+    pub fn is_under_way(&self) -> bool {
+        !self.is_complete() || self.0.turn.try_lock().is_err()
+    }
+
     /// Returns when the index has changed since the last call.
     pub async fn indexed(&self) {
         self.0.indexed.notified().await;

@@ -16,7 +16,9 @@ mod indexing;
 pub mod logging;
 pub mod markers;
 mod meaning;
+mod metrics;
 pub mod note;
+pub mod panics;
 pub mod query;
 mod routes;
 mod search;
@@ -25,3 +27,5 @@ pub mod stores;
 pub mod sync;
 pub mod vault;
 mod watch;
+
+pub use routes::is_local;

@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
+use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
 use steady_brain::embedding::EmbedConfig;
+use steady_brain::is_local;
 use steady_brain::logging;
 use steady_brain::server::{self, Ended, ServeConfig, ServeError};
 use steady_brain::sync::{self, MarkerWriter, SyncConfig};
@@ -41,6 +43,10 @@ enum Command {
         address: Address,
         #[command(flatten)]
         embedding: Embedding,
+        /// An origin on this machine whose pages may read the answers; may be given more than once.
+        #[arg(long, env = "BRAIN_CORS_ORIGINS", value_name = "URL", value_delimiter = ',', value_parser = origin,
+            default_values = ["http://localhost:7860", "http://127.0.0.1:7860"])]
+        cors_origin: Vec<HeaderValue>,
     },
     /// The daily job: bring the index up to date, by the running server or, without one, directly.
     Sync {
@@ -101,6 +107,16 @@ fn loopback(text: &str) -> Result<IpAddr, String> {
     Err("brain has no password and serves the loopback only (127.0.0.1 or ::1)".to_owned())
 }
 
+/// `scheme://host[:port]` of this machine, as browsers send it: no path, no `*`.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let bare = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_origin = bare.is_some_and(|rest| !rest.contains(['/', '*', '@', '?', '#']));
+    if !is_origin || !is_local(text) {
+        return Err("not an origin of this machine, such as http://localhost:7860".to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|e| e.to_string())
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(cli.log);
@@ -114,7 +130,9 @@ fn main() -> ExitCode {
         }
     };
     let code = match cli.command {
-        Command::Serve { folders, address, embedding } => serve(&runtime, folders, &address, embedding),
+        Command::Serve { folders, address, embedding, cors_origin } => {
+            serve(&runtime, folders, &address, embedding, cors_origin)
+        }
         Command::Sync { folders, address, url } => run_sync(&runtime, folders, &address, url),
     };
     // Work still on a blocking thread had its time; its transaction is rolled back by the next opener.
@@ -122,12 +140,18 @@ fn main() -> ExitCode {
     code
 }
 
-fn serve(runtime: &Runtime, folders: Folders, address: &Address, embedding: Embedding) -> ExitCode {
+fn serve(
+    runtime: &Runtime,
+    folders: Folders,
+    address: &Address,
+    embedding: Embedding,
+    origins: Vec<HeaderValue>,
+) -> ExitCode {
     let Folders { vault, data } = folders;
     let model = embedding.embed_model;
     // Empty is unset, as in a file of variables.
     let embed = embedding.embed_url.filter(|url| !url.is_empty()).map(|url| EmbedConfig { url, model });
-    let config = ServeConfig { vault, data, host: address.host, port: address.port, embed };
+    let config = ServeConfig { vault, data, host: address.host, port: address.port, embed, origins };
     match runtime.block_on(server::serve(config, announce)) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::Hurried) => ExitCode::from(HURRIED),

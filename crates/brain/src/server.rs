@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use steady_disk::{DiskError, create_private_dir};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,8 @@ use tracing::{error, info, warn};
 use crate::embedding::{EmbedConfig, EmbedError, Embedder};
 use crate::indexing::Indexing;
 use crate::meaning;
+use crate::metrics::Metrics;
+use crate::panics;
 use crate::routes::{self, App};
 use crate::stores::Stores;
 use crate::stores::connection::StoreError;
@@ -36,6 +39,8 @@ pub struct ServeConfig {
     pub port: u16,
     /// Without one, notes are found by their words only.
     pub embed: Option<EmbedConfig>,
+    /// Pages of these origins may read the answers.
+    pub origins: Vec<HeaderValue>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +84,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
     let mut signals = Signals::watch().map_err(ServeError::Signals)?;
     let embedder = config.embed.as_ref().map(Embedder::new).transpose()?.map(Arc::new);
     create_private_dir(&config.data)?;
+    panics::report_to(&config.data);
     let stores = Stores::open(&config.data)?;
     let vault = Vault::new(config.vault);
     info!(target: "brain.server", "vault {}, data {}", vault.root().display(), config.data.display());
@@ -92,7 +98,17 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
     if let Some(embedder) = &embedder {
         background.spawn(meaning::keep_embedded(Arc::clone(embedder), indexing.clone(), stores.clone()));
     }
-    let router = routes::router(App { vault, data: config.data, stores: stores.clone(), indexing, embedder });
+    let router = routes::router(
+        App {
+            vault,
+            data: config.data,
+            stores: stores.clone(),
+            indexing,
+            embedder,
+            metrics: Metrics::default(),
+        },
+        config.origins,
+    );
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
         // A dropped sender means the end as well.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::{ApiError, Problem};
 use crate::clock;
-use crate::health::{self, Health, Status};
+use crate::health::{self, Health, Observed, Status};
 use crate::markers::{self, SyncStatus};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,13 +28,21 @@ pub async fn identity() -> Json<Identity> {
     Json(Identity { name: "brain", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// Vault, disk and sync, worst-of.
+/// What health and metrics are made of.
+pub async fn observed(app: &App) -> Result<Observed, ApiError> {
+    let now = clock::now();
+    let outbox = app.stores.outbox_status(now).await.ok();
+    let (vault, data) = (app.vault.clone(), app.data.clone());
+    let under_way = app.indexing.is_under_way();
+    let observe = tokio::task::spawn_blocking(move || health::observe(&vault, &data, outbox, under_way, now));
+    observe.await.map_err(|_| ApiError::Interrupted)
+}
+
+/// Vault, disk, sync, index and outbox, worst-of.
 #[utoipa::path(get, path = "/health", responses(
     (status = 200, body = Health, description = "ok or warning"), (status = 503, body = Health, description = "error")))]
 pub async fn health(State(app): State<Arc<App>>) -> Result<(StatusCode, Json<Health>), ApiError> {
-    let now = clock::now();
-    let observe = tokio::task::spawn_blocking(move || health::observe(&app.vault, &app.data, now));
-    let health = health::assess(&observe.await.map_err(|_| ApiError::Interrupted)?);
+    let health = health::assess(&observed(&app).await?);
     let code = match health.status {
         Status::Ok | Status::Warning => StatusCode::OK,
         Status::Error => StatusCode::SERVICE_UNAVAILABLE,

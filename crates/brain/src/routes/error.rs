@@ -8,9 +8,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use steady_disk::LockError;
 use utoipa::ToSchema;
 
+use super::guard::REQUEST_ID;
 use crate::indexer::IndexError;
 use crate::stores::connection::StoreError;
 use crate::vault::VaultError;
@@ -26,6 +28,15 @@ pub struct Problem {
     /// With 409: since when, UTC, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// The request's id: in the header `x-request-id` and in the log, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl Problem {
+    pub fn new(detail: String) -> Self {
+        Self { detail, holder: None, since: None, request_id: None }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,28 +88,39 @@ impl IntoResponse for ApiError {
             }
             _ => (None, None),
         };
-        (status, Json(Problem { detail: self.to_string(), holder, since })).into_response()
+        (status, Json(Problem { holder, since, ..Problem::new(self.to_string()) })).into_response()
     }
 }
 
-/// Gives the framework's own plain-text refusals (404, 405, 413, 415, 422, …) the shape of ours.
+/// An error's body is small; what is larger is none of ours.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// Gives the framework's own plain-text refusals (404, 405, 413, 415, 422, …) the shape of ours, and each the id of its
+/// request, by which it is found in the log.
 pub async fn errors_are_json(request: Request, next: Next) -> Response {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let response = next.run(request).await;
     let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    let is_json =
-        response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
-    if !is_error || is_json {
+    if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let text = to_bytes(body, 4096).await.unwrap_or_default();
-    let detail = match String::from_utf8_lossy(&text).trim() {
-        "" => status.canonical_reason().unwrap_or("error").to_owned(),
-        text => text.to_owned(),
+    let bytes = to_bytes(body, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let mut problem = match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(ours)) if ours.contains_key("detail") => ours,
+        // An answer of its own that only has the status of an error, as `/health`.
+        Ok(Value::Object(_)) => return Response::from_parts(head, Body::from(bytes)),
+        _ => {
+            let text = String::from_utf8_lossy(&bytes);
+            let text = match text.trim() {
+                "" => status.canonical_reason().unwrap_or("error"),
+                text => text,
+            };
+            Map::from_iter([("detail".to_owned(), Value::from(text))])
+        }
     };
-    let body = serde_json::json!({ "detail": detail }).to_string();
+    problem.extend(id.map(|id| ("request_id".to_owned(), Value::from(id))));
     head.headers.remove(CONTENT_LENGTH);
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Response::from_parts(head, Body::from(body))
+    Response::from_parts(head, Body::from(Value::Object(problem).to_string()))
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -44,7 +44,7 @@ pub async fn announced_size_is_allowed(request: Request, next: Next) -> Response
         let _ = tokio::time::timeout(DRAIN_TIME, drop_body(request.into_body())).await;
     }
     let detail = format!("the request has more than {MAX_BODY_BYTES} bytes; send less at a time");
-    (StatusCode::PAYLOAD_TOO_LARGE, Json(Problem { detail, holder: None, since: None })).into_response()
+    (StatusCode::PAYLOAD_TOO_LARGE, Json(Problem::new(detail))).into_response()
 }
 
 async fn drop_body(body: Body) {
@@ -64,8 +64,7 @@ pub async fn local_callers_only(request: Request, next: Next) -> Response {
     for name in [HOST, ORIGIN] {
         if let Some(stranger) = stranger(request.headers(), &name) {
             let detail = format!("brain serves this machine only, not {stranger:?} (header {name})");
-            return (StatusCode::FORBIDDEN, Json(Problem { detail, holder: None, since: None }))
-                .into_response();
+            return (StatusCode::FORBIDDEN, Json(Problem::new(detail))).into_response();
         }
     }
     next.run(request).await
@@ -78,7 +77,7 @@ fn stranger(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// Whether `host[:port]` or `scheme://host[:port]` names this machine's loopback.
-fn is_local(value: &str) -> bool {
+pub fn is_local(value: &str) -> bool {
     let authority = value.split_once("://").map_or(value, |(_, rest)| rest);
     let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((v6, _)) => v6,
@@ -87,19 +86,37 @@ fn is_local(value: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// What every request has, and its answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_ID: usize = 64;
+
+/// Drops an id that could not stand in a line of the log; the request gets one of ours then.
+pub async fn ids_are_plain(mut request: Request, next: Next) -> Response {
+    let is_plain = |id: &HeaderValue| {
+        let bytes = id.as_bytes();
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+        (1..=MAX_ID).contains(&bytes.len()) && bytes.iter().all(allowed)
+    };
+    if !request.headers().get(&REQUEST_ID).is_some_and(is_plain) {
+        request.headers_mut().remove(&REQUEST_ID);
+    }
+    next.run(request).await
+}
+
 /// One line per request: writes at info, reads at debug, our own failures at warning. No query: what
 /// people search for is theirs.
 pub async fn access_line(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("-").to_owned();
     let watch = Stopwatch::start();
     let response = next.run(request).await;
     let (status, ms) = (response.status().as_u16(), watch.millis());
     if status >= 500 {
-        tracing::warn!(target: "brain.access", "{method} {path} {status} {ms} ms");
+        tracing::warn!(target: "brain.access", "{method} {path} {status} {ms} ms {id}");
     } else if matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        tracing::debug!(target: "brain.access", "{method} {path} {status} {ms} ms");
+        tracing::debug!(target: "brain.access", "{method} {path} {status} {ms} ms {id}");
     } else {
-        tracing::info!(target: "brain.access", "{method} {path} {status} {ms} ms");
+        tracing::info!(target: "brain.access", "{method} {path} {status} {ms} ms {id}");
     }
     response
 }

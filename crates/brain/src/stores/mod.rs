@@ -78,6 +78,18 @@ impl Stores {
         [conversations, lexical, metadata, outbox, tracker, usage, vectors]
     }
 
+    /// Bytes of each file with its log. Blocks on the file system.
+    pub fn sizes(&self, data: &Path) -> Vec<(&'static str, u64)> {
+        let bytes = |path: &Path| path.metadata().map_or(0, |found| found.len());
+        let size = |store: &Database| {
+            let path = store.spec().path(data);
+            let mut log = path.clone().into_os_string();
+            log.push("-wal");
+            (store.spec().file, bytes(&path) + bytes(Path::new(&log)))
+        };
+        self.all().map(size).to_vec()
+    }
+
     pub async fn close(&self) {
         for store in self.all() {
             store.close().await;
