@@ -18,7 +18,7 @@ async fn a_check_looks_when_it_is_asked_and_shows_what_it_saw() {
     assert!(String::from_utf8_lossy(&out.stdout).contains("✕ vault (path"), "{out:?}");
     let all = stack.steady(&["check"]);
     let table = String::from_utf8_lossy(&all.stdout).into_owned();
-    assert!(["brain-health", "vault", "disk"].iter().all(|name| table.contains(name)), "{table}");
+    assert!(["brain-health", "captures", "vault", "disk"].iter().all(|name| table.contains(name)), "{table}");
     let out = stack.steady(&["check", "nonsense"]);
     assert_eq!(out.status.code(), Some(1));
     let words = String::from_utf8_lossy(&out.stderr).into_owned();

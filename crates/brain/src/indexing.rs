@@ -141,7 +141,8 @@ impl Indexing {
     }
 
     async fn work(&self) {
-        let mut backlog = Backlog::Changes;
+        // The watch's beginning adds the whole vault.
+        let mut backlog = Backlog::Nothing;
         let mut pauses = pauses();
         let mut told = String::new();
         loop {

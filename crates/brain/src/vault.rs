@@ -124,7 +124,11 @@ impl Vault {
     /// Looks at these paths, relative to the root, and walks what is below them. What is not there is not seen.
     pub fn scan_paths(&self, paths: &BTreeSet<String>) -> Result<Scan, VaultError> {
         let mut scan = Scan::default();
-        for path in paths.iter().filter(|path| self.would_be_walked(path)) {
+        // What lies below another of them is walked with that one.
+        let below = |path: &str| {
+            Path::new(path).ancestors().skip(1).any(|a| a.to_str().is_some_and(|a| paths.contains(a)))
+        };
+        for path in paths.iter().filter(|path| self.would_be_walked(path) && !below(path)) {
             self.walk(WalkDir::new(self.root.join(path)).follow_root_links(false), &mut scan)?;
         }
         Ok(scan)

@@ -111,8 +111,7 @@ async fn captures_wait_while_another_process_indexes_and_are_found_after_it() {
     let world = World::new();
     let brain = world.serve();
     brain.index().await;
-    let holder = steady_disk::Holder { pid: 1, what: "a rebuild elsewhere".into(), since: "now".into() };
-    let held = steady_disk::FileLock::try_acquire(&world.data().join(".reindex_lock"), &holder).unwrap();
+    let held = world.hold_lock(1).await;
     let (status, _) = brain.post("/api/v1/capture", json!({"text": "patient quince"})).await;
     assert_eq!((status, waiting(&world)), (201, (1, 0)));
     drop(held);

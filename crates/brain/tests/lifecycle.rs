@@ -19,7 +19,6 @@ use common::{Brain, LIMIT, World, until};
 use rustix::process::Signal;
 use serde_json::json;
 use steady_brain::stores::lexical;
-use steady_disk::{FileLock, Holder};
 
 /// A capture whose body the server is waiting for: headers sent, `100 Continue` received.
 fn half_sent_capture(brain: &Brain, body: &str) -> BufReader<TcpStream> {
@@ -140,9 +139,7 @@ async fn rows_live_after_a_crash_and_a_clean_stop_leaves_them_in_the_file() {
 async fn a_concurrent_index_is_409_with_holder_and_since() {
     let world = World::new();
     let brain = world.serve();
-    let lock = world.data().join(".reindex_lock");
-    let holder = Holder { pid: 4711, what: "the test".into(), since: "2026-11-22T10:00:00Z".into() };
-    let held = FileLock::try_acquire(&lock, &holder).unwrap();
+    let held = world.hold_lock(4711).await;
     let (status, body) = brain.post("/api/v1/index", json!(null)).await;
     assert_eq!(status, 409);
     assert_eq!(

@@ -16,7 +16,6 @@ use std::net::TcpListener;
 
 use common::{World, milestones, read};
 use serde_json::{Value, json};
-use steady_disk::{FileLock, Holder};
 
 fn events(log: &str) -> Vec<String> {
     milestones(log).iter().map(|m| m["event"].as_str().unwrap().to_owned()).collect()
@@ -97,8 +96,7 @@ async fn under_steady_no_marker_is_written_in_success_or_failure() {
 async fn a_sync_during_another_run_fails_and_names_it() {
     let world = World::new();
     let brain = world.serve();
-    let holder = Holder { pid: 1, what: "the test".into(), since: "2026-11-22T10:00:00Z".into() };
-    let _held = FileLock::try_acquire(&world.data().join(".reindex_lock"), &holder).unwrap();
+    let _held = world.hold_lock(1).await;
     for args in [["--port", &brain.port.to_string()], ["--url", &nobody()]] {
         let (code, log) = world.sync(&args, &[]);
         assert_eq!(code, Some(1), "{log}");

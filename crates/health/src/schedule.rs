@@ -154,8 +154,8 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
             tasks.spawn(turn.follow(EqualityProbe::new(left, right, tolerance)))
         }
         CheckKind::Postgres { server } => tasks.spawn(turn.follow(PostgresProbe::new(server))),
-        CheckKind::Outbox { server, table, limits } => {
-            tasks.spawn(turn.follow(OutboxProbe::new(server, table, limits)))
+        CheckKind::Outbox { database, table, limits } => {
+            tasks.spawn(turn.follow(OutboxProbe::new(database, table, limits)))
         }
         CheckKind::Redis { server, graphs, data_dir, max_save_age } => {
             let rules = redis::Rules { graphs, data_dir, max_save_age };

@@ -34,7 +34,7 @@ fn kind(postgres: &Postgres) -> CheckKind {
 
 fn outbox(postgres: &Postgres) -> CheckKind {
     let limits = OutboxLimits { pending: 3, oldest: Duration::from_secs(300) };
-    CheckKind::Outbox { server: postgres.server(), table: "outbox".to_owned(), limits }
+    CheckKind::Outbox { database: Database::Postgres(postgres.server()), table: "outbox".to_owned(), limits }
 }
 
 fn count(postgres: &Postgres, query: &str) -> Count {

@@ -105,7 +105,7 @@ fn a_run_over_paths_sees_these_and_what_is_below_them_only() {
     for name in ["a.md", "b.md", "sub/c.md", "sub/d.md", "subway.md"] {
         world.write(name, "apple");
     }
-    assert_eq!(world.counts(Scope::Paths(&paths(&["a.md", "sub"]))), (3, 0, 0));
+    assert_eq!(world.counts(Scope::Paths(&paths(&["a.md", "sub", "sub/c.md"]))), (3, 0, 0));
     assert_eq!(world.found("apple"), 3);
     world.write("a.md", "apricot");
     fs::remove_dir_all(world.vault.root().join("sub")).unwrap();

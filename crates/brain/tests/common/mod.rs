@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use steady_disk::{FileLock, Holder};
 
 pub const LIMIT: Duration = Duration::from_secs(20);
 
@@ -60,6 +61,18 @@ impl World {
 
     pub fn serve_on(&self, port: u16) -> Brain {
         Brain::start(self.command("serve").args(["--port", &port.to_string()]))
+    }
+
+    /// Takes the lock of the index, between two runs of the background.
+    pub async fn hold_lock(&self, pid: u32) -> FileLock {
+        let holder = Holder { pid, what: "the test".into(), since: "2026-11-22T10:00:00Z".into() };
+        let mut held = None;
+        until("the lock of the index", async || {
+            held = FileLock::try_acquire(&self.data().join(".reindex_lock"), &holder).ok();
+            held.is_some()
+        })
+        .await;
+        held.unwrap()
     }
 
     /// Runs `brain sync` to its end: exit code and log.

@@ -64,7 +64,7 @@ pub struct Check {
     /// `port`: which.
     #[schemars(with = "Option<i64>")]
     pub port: Option<Spanned<i64>>,
-    /// `path` and `disk`: the directory. `marker`, `log`, `sqlite`, `count`: the file.
+    /// `path` and `disk`: the directory. `marker`, `log`, `sqlite`, `count`, `outbox`: the file.
     #[schemars(with = "Option<String>")]
     pub path: Option<Spanned<String>>,
     /// `disk`: less free space than this is a warning, as a size or a share (`10 %`). Default 5 GB.

@@ -38,7 +38,7 @@ fn takes(kind: Kind) -> &'static [&'static str] {
         Kind::Equality => &["left", "right", "tolerance"],
         Kind::Count => &["path", "url", "password", "query", "collapse"],
         Kind::Postgres => &["url", "password"],
-        Kind::Outbox => &["url", "password", "table", "pending", "oldest"],
+        Kind::Outbox => &["path", "url", "password", "table", "pending", "oldest"],
         Kind::Redis => &["address", "password", "graphs", "data_dir", "max_age"],
         Kind::Ollama => &["url", "model", "embed"],
         Kind::Docker => &["socket", "project", "services"],

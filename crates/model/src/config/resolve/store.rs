@@ -27,14 +27,13 @@ impl Context<'_> {
             Kind::Count => {
                 let query = self.needed(key, raw, "query", raw.query.as_ref())?;
                 let query = self.filled(&key("query"), query)?;
-                let (path, url, password) = (raw.path.as_ref(), raw.url.as_ref(), raw.password.as_ref());
-                let database = self.database(key, &raw.kind, path, url, password)?;
+                let database = self.checked_database(key, raw)?;
                 let collapse = raw.collapse.as_ref().map(|c| self.share(&key("collapse"), c)).transpose()?;
                 CheckKind::Count { count: Count { database, query }, collapse: collapse.unwrap_or(0.5) }
             }
             Kind::Postgres => CheckKind::Postgres { server: self.postgres(key, raw)? },
             Kind::Outbox => CheckKind::Outbox {
-                server: self.postgres(key, raw)?,
+                database: self.checked_database(key, raw)?,
                 table: self
                     .filled_if(&key("table"), raw.table.as_ref())?
                     .unwrap_or_else(|| "outbox".to_owned()),
@@ -127,6 +126,10 @@ impl Context<'_> {
             return Err(self.bad(url, what));
         }
         Ok(PostgresServer { url: text.clone(), password: self.password(key, password)? })
+    }
+
+    fn checked_database(&mut self, key: Key<'_>, raw: &raw::Check) -> Result<Database, ConfigError> {
+        self.database(key, &raw.kind, raw.path.as_ref(), raw.url.as_ref(), raw.password.as_ref())
     }
 
     fn database(

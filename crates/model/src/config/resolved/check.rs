@@ -103,7 +103,7 @@ pub enum CheckKind {
     },
     /// A table of events that a worker takes from: `processed_at` is null while one waits.
     Outbox {
-        server: PostgresServer,
+        database: Database,
         table: String,
         limits: OutboxLimits,
     },
