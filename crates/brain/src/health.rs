@@ -169,7 +169,39 @@ mod tests {
         free_bytes: Option<u64>,
         sync: SyncState,
     ) -> serde_json::Value {
-        serde_json::to_value(assess(&Observed { vault, free_bytes, sync })).unwrap()
+        let (index, outbox) = (IndexState::Whole, Some(OutboxStatus::default()));
+        serde_json::to_value(assess(&Observed { vault, free_bytes, sync, index, outbox })).unwrap()
+    }
+
+    #[test]
+    fn an_index_that_does_not_find_all_notes_and_captures_that_do_not_arrive_are_told_by_name() {
+        let fine = || Observed {
+            vault: Ok(()),
+            free_bytes: PLENTY,
+            sync: SyncState::Never,
+            index: IndexState::Whole,
+            outbox: Some(OutboxStatus { pending: 3, oldest_s: LATE_S, failed: 0 }),
+        };
+        assert_eq!(assess(&fine()).status, Status::Ok);
+        assert_eq!(assess(&Observed { index: IndexState::UnderWay, ..fine() }).status, Status::Ok);
+        for (index, status, name) in [
+            (IndexState::Empty, Status::Warning, "empty"),
+            (IndexState::Inconsistent, Status::Warning, "inconsistent"),
+            (IndexState::Unreadable, Status::Error, "unreadable"),
+        ] {
+            let health = assess(&Observed { index, ..fine() });
+            assert_eq!((health.status, health.index), (status, Some(name)));
+        }
+        let late = OutboxStatus { oldest_s: LATE_S + 1.0, ..OutboxStatus::default() };
+        let failed = OutboxStatus { failed: 1, ..late };
+        for (outbox, status, name) in [
+            (Some(late), Status::Warning, "late"),
+            (Some(failed), Status::Warning, "failed"),
+            (None, Status::Error, "unreadable"),
+        ] {
+            let health = assess(&Observed { outbox, ..fine() });
+            assert_eq!((health.status, health.outbox), (status, Some(name)));
+        }
     }
 
     #[test]

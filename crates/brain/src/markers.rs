@@ -138,14 +138,29 @@ pub struct SyncStatus {
     pub error: Option<String>,
 }
 
+impl SyncStatus {
+    pub const NAMES: [&str; 4] = ["ok", "stale", "failed", "unknown"];
+
+    pub fn name(state: &SyncState) -> &'static str {
+        match state {
+            SyncState::Fresh { .. } => "ok",
+            SyncState::Stale { .. } => "stale",
+            SyncState::Failed { .. } => "failed",
+            SyncState::Never | SyncState::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 impl From<SyncState> for SyncStatus {
     fn from(state: SyncState) -> Self {
-        let (status, last, error) = match state {
-            SyncState::Never => ("unknown", None, None),
-            SyncState::Fresh { text, hours_ago } => ("ok", Some((text, Some(hours_ago))), None),
-            SyncState::Stale { text, hours_ago } => ("stale", Some((text, Some(hours_ago))), None),
-            SyncState::Failed { error, last } => ("failed", last.map(|(t, h)| (t, Some(h))), Some(error)),
-            SyncState::Unknown { text, why } => ("unknown", text.map(|t| (t, None)), Some(why)),
+        let status = Self::name(&state);
+        let (last, error) = match state {
+            SyncState::Never => (None, None),
+            SyncState::Fresh { text, hours_ago } | SyncState::Stale { text, hours_ago } => {
+                (Some((text, Some(hours_ago))), None)
+            }
+            SyncState::Failed { error, last } => (last.map(|(t, h)| (t, Some(h))), Some(error)),
+            SyncState::Unknown { text, why } => (text.map(|t| (t, None)), Some(why)),
         };
         let (last_sync, hours_ago) = last.unzip();
         Self { last_sync, status, hours_ago: hours_ago.flatten(), error }

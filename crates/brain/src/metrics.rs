@@ -1,4 +1,4 @@
-//! What is counted while brain serves, and what is looked at when somebody asks: OpenMetrics text.
+//! What is counted while brain serves, and what is looked at when somebody asks, as `OpenMetrics` text.
 //!
 //! Names follow <https://prometheus.io/docs/practices/naming/>; times are Unix seconds.
 
@@ -7,17 +7,16 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::clock;
-use crate::markers::SyncState;
+use crate::markers::{SyncState, SyncStatus};
 use crate::stores::outbox::OutboxStatus;
 
 /// Seconds; a search over ten thousand notes takes about a millisecond.
@@ -41,18 +40,14 @@ struct Store {
     store: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum Outcome {
-    Ok,
-    Stale,
-    Failed,
-    Unknown,
-    Never,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Sync {
-    state: Outcome,
+    state: &'static str,
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
@@ -102,8 +97,10 @@ impl Metrics {
     /// The page, with what is counted and what was just seen.
     pub fn text(&self, seen: &Seen) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::default();
-        let version = env!("CARGO_PKG_VERSION");
-        registry.register("brain_build", "Which brain this is", Info::new([("version", version)]));
+        // A gauge: older readers know no `info`.
+        let build = Family::<Build, Gauge>::default();
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("brain_build_info", "Which brain this is", build);
         let started = "When this process began to serve";
         gauge(&mut registry, "process_start_time", started, Some(Unit::Seconds), seconds(self.0.started));
         registry.register("brain_http_requests", "Requests answered", self.0.requests.clone());
@@ -114,69 +111,52 @@ impl Metrics {
             Unit::Seconds,
             self.0.durations.clone(),
         );
-        self.of_now(&mut registry, seen);
+        of_now(&mut registry, seen);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
 
-    fn of_now(&self, registry: &mut Registry, seen: &Seen) {
-        let plain = |registry: &mut Registry, name, help, value| gauge(registry, name, help, None, value);
-        let in_seconds = |registry: &mut Registry, name, help, value| {
-            gauge(registry, name, help, Some(Unit::Seconds), value)
-        };
-        let truth = |is: bool| f64::from(u8::from(is));
-        plain(registry, "brain_vault_readable", "Whether the vault can be read", truth(seen.vault_readable));
-        plain(registry, "brain_notes", "Notes in the index", number(seen.notes.unsigned_abs()));
-        plain(registry, "brain_chunks", "Passages in the index", number(seen.chunks.unsigned_abs()));
-        if let Some(at) = seen.last_indexed {
-            in_seconds(
-                registry,
-                "brain_index_last_change_timestamp",
-                "When a note was indexed last",
-                seconds(at),
-            );
-        }
-        if let Some(OutboxStatus { pending, oldest_s, failed }) = seen.outbox {
-            plain(registry, "brain_outbox_pending", "Captures on their way to the index", number(pending));
-            in_seconds(
-                registry,
-                "brain_outbox_oldest_age",
-                "Age of the oldest of them, 0 without one",
-                oldest_s,
-            );
-            plain(registry, "brain_outbox_failed", "Captures that were given up", number(failed));
-        }
-        let state = match &seen.sync {
-            SyncState::Never => Outcome::Never,
-            SyncState::Fresh { .. } => Outcome::Ok,
-            SyncState::Stale { .. } => Outcome::Stale,
-            SyncState::Failed { .. } => Outcome::Failed,
-            SyncState::Unknown { .. } => Outcome::Unknown,
-        };
-        let states = Family::<Sync, Gauge>::default();
-        for one in [Outcome::Ok, Outcome::Stale, Outcome::Failed, Outcome::Unknown, Outcome::Never] {
-            states.get_or_create(&Sync { state: one }).set(i64::from(one == state));
-        }
-        registry.register("brain_sync_state", "The daily job: 1 for the state that it is in", states);
-        if let Some(free) = seen.free_bytes {
-            gauge(
-                registry,
-                "brain_data_free",
-                "Room on the volume of the data",
-                Some(Unit::Bytes),
-                number(free),
-            );
-        }
-        let sizes = Family::<Store, Seconds>::default();
-        for (store, bytes) in &seen.stores {
-            sizes.get_or_create(&Store { store }).set(number(*bytes));
-        }
-        registry.register_with_unit("brain_store_size", "Each store with its log", Unit::Bytes, sizes);
-        if let Some(available) = seen.embedding_available {
-            let help = "Whether the embedding service is asked; 0 while it is left alone after failures";
-            plain(registry, "brain_embedding_available", help, truth(available));
-        }
+fn of_now(registry: &mut Registry, seen: &Seen) {
+    let plain = |registry: &mut Registry, name, help, value| gauge(registry, name, help, None, value);
+    let in_seconds = |registry: &mut Registry, name, help, value| {
+        gauge(registry, name, help, Some(Unit::Seconds), value);
+    };
+    let truth = |is: bool| f64::from(u8::from(is));
+    plain(registry, "brain_vault_readable", "Whether the vault can be read", truth(seen.vault_readable));
+    plain(registry, "brain_notes", "Notes in the index", number(seen.notes.unsigned_abs()));
+    plain(registry, "brain_chunks", "Passages in the index", number(seen.chunks.unsigned_abs()));
+    if let Some(at) = seen.last_indexed {
+        in_seconds(
+            registry,
+            "brain_index_last_change_timestamp",
+            "When a note was indexed last",
+            seconds(at),
+        );
+    }
+    if let Some(OutboxStatus { pending, oldest_s, failed }) = seen.outbox {
+        plain(registry, "brain_outbox_pending", "Captures on their way to the index", number(pending));
+        in_seconds(registry, "brain_outbox_oldest_age", "Age of the oldest of them, 0 without one", oldest_s);
+        plain(registry, "brain_outbox_failed", "Captures that were given up", number(failed));
+    }
+    let state = SyncStatus::name(&seen.sync);
+    let states = Family::<Sync, Gauge>::default();
+    for one in SyncStatus::NAMES {
+        states.get_or_create(&Sync { state: one }).set(i64::from(one == state));
+    }
+    registry.register("brain_sync_state", "The daily job: 1 for the state that it is in", states);
+    if let Some(free) = seen.free_bytes {
+        gauge(registry, "brain_data_free", "Room on the volume of the data", Some(Unit::Bytes), number(free));
+    }
+    let sizes = Family::<Store, Seconds>::default();
+    for (store, bytes) in &seen.stores {
+        sizes.get_or_create(&Store { store }).set(number(*bytes));
+    }
+    registry.register_with_unit("brain_store_size", "Each store with its log", Unit::Bytes, sizes);
+    if let Some(available) = seen.embedding_available {
+        let help = "Whether the embedding service is asked; 0 while it is left alone after failures";
+        plain(registry, "brain_embedding_available", help, truth(available));
     }
 }
 

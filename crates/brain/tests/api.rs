@@ -234,6 +234,7 @@ async fn the_api_document_names_every_route_that_answers() {
         "/api/v1/search",
         "/api/v1/usage",
         "/health",
+        "/metrics",
     ];
     assert_eq!(paths, want);
     let limit = document["paths"]["/api/v1/search"]["get"]["parameters"].as_array().unwrap();

@@ -20,6 +20,7 @@ const MAX_TITLE_CHARS: usize = 200;
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CaptureRequest {
+    #[schema(min_length = 1, pattern = r"\S")]
     text: String,
     /// Without one, the text's first line.
     title: Option<String>,
@@ -35,7 +36,8 @@ pub struct Captured {
 /// Keeps a text as a new note, which is found a moment later.
 #[utoipa::path(post, path = "/api/v1/capture", request_body = CaptureRequest, responses(
     (status = 201, body = Captured), (status = 400, body = Problem), (status = 413, body = Problem),
-    (status = 422, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)))]
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 500, body = Problem),
+    (status = 503, body = Problem)))]
 pub async fn capture(
     State(app): State<Arc<App>>,
     Json(CaptureRequest { text, title }): Json<CaptureRequest>,

@@ -33,6 +33,7 @@ pub struct ConversationList {
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewConversation {
+    #[schema(min_length = 1, pattern = r"\S")]
     title: String,
     text: String,
 }
@@ -55,7 +56,7 @@ pub async fn list(
 /// Keeps a conversation.
 #[utoipa::path(post, path = "/api/v1/conversations", request_body = NewConversation, responses(
     (status = 201, body = Conversation), (status = 400, body = Problem), (status = 413, body = Problem),
-    (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Json(NewConversation { title, text }): Json<NewConversation>,

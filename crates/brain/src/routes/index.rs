@@ -24,7 +24,8 @@ pub struct IndexParams {
 
 /// Indexes what changed in the vault. Searches see the old index until the run has ended.
 #[utoipa::path(post, path = "/api/v1/index", params(IndexParams), responses(
-    (status = 200, body = IndexReport), (status = 409, body = Problem, description = "another run is at it"),
+    (status = 200, body = IndexReport), (status = 400, body = Problem),
+    (status = 409, body = Problem, description = "another run is at it"),
     (status = 500, body = Problem), (status = 503, body = Problem)))]
 pub async fn reindex(
     State(app): State<Arc<App>>,

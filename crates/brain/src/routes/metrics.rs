@@ -1,4 +1,4 @@
-//! Metrics, for Prometheus or anybody else who reads OpenMetrics.
+//! Metrics, for Prometheus or anybody else who reads `OpenMetrics`.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub async fn count(State(metrics): State<Metrics>, request: Request, next: Next)
     response
 }
 
-/// Requests, index, outbox, daily job and stores, as OpenMetrics text.
+/// Requests, index, outbox, daily job and stores, as `OpenMetrics` text.
 #[utoipa::path(get, path = "/metrics", responses(
     (status = 200, body = String, content_type = "application/openmetrics-text"),
     (status = 500, body = Problem), (status = 503, body = Problem)))]
