@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::json;
 use steady_disk::{DiskError, create_private_dir};
@@ -11,7 +13,8 @@ use tracing::{error, info};
 
 use crate::clock::{self, Stopwatch};
 use crate::indexer::{self, IndexError, IndexReport, Run, Scope};
-use crate::markers;
+use crate::markers::{self, Marker};
+use crate::stores::outbox;
 use crate::vault::{Vault, VaultError};
 
 const INDEX_TIMEOUT: Duration = Duration::from_secs(120);
@@ -69,21 +72,31 @@ struct Detail {
     detail: String,
 }
 
-/// Runs the job once, with its milestones and its marker.
-pub async fn sync(config: SyncConfig) -> Result<(), SyncError> {
+/// How a run that came to its end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synced {
+    Whole,
+    /// So many captures and notes could not be taken in; the others were.
+    Partly {
+        failed: u64,
+    },
+}
+
+/// Runs the job once, with its milestones and its marker. A part that failed is no success: the marker says so, too.
+pub async fn sync(config: SyncConfig) -> Result<Synced, SyncError> {
     let watch = Stopwatch::start();
-    let result = reindex(&config).await;
-    if let Ok(report) = &result {
-        let (files, skipped) = (report.notes_processed, report.notes_skipped);
-        milestone(
-            &json!({"event": "reindex_complete", "files": files, "skipped": skipped, "duration_ms": watch.millis()}),
-        );
-    }
-    let result = result.map(|_| ()).and_then(|()| mark_completed(&config));
+    let result = steps(&config).await.and_then(|failed| {
+        let synced = if failed == 0 { Synced::Whole } else { Synced::Partly { failed } };
+        mark(&config, synced)?;
+        Ok(synced)
+    });
     match result {
-        Ok(()) => {
-            milestone(&json!({"event": "sync_complete", "command": "all", "duration_ms": watch.millis()}));
-            Ok(())
+        Ok(synced) => {
+            let failed = if let Synced::Partly { failed } = synced { failed } else { 0 };
+            milestone(&json!({
+                "event": "sync_complete", "command": "all", "failed": failed, "duration_ms": watch.millis()
+            }));
+            Ok(synced)
         }
         Err(e) => {
             error!(target: "brain.sync", "{}", json!({"event": "sync_failed", "error": e.to_string()}));
@@ -96,19 +109,74 @@ pub async fn sync(config: SyncConfig) -> Result<(), SyncError> {
     }
 }
 
+/// Returns how much failed.
+async fn steps(config: &SyncConfig) -> Result<u64, SyncError> {
+    Vault::new(config.vault.clone()).probe()?;
+    let watch = Stopwatch::start();
+    let inbox = inbox(config).await;
+    milestone(&json!({
+        "event": "inbox_complete", "processed": inbox.processed, "failed": inbox.failed, "duration_ms": watch.millis()
+    }));
+    let watch = Stopwatch::start();
+    let report = reindex(config).await?;
+    let (files, skipped, took) = (report.notes_processed, report.notes_skipped, watch.millis());
+    milestone(&json!({
+        "event": "reindex_complete", "summary": report.message, "files": files, "skipped": skipped, "duration_ms": took
+    }));
+    // One pass over the notes does both.
+    let summary = if files + skipped == 0 {
+        "All notes up to date".to_owned()
+    } else {
+        format!("Extracted {files}, failed {skipped}, skipped 0")
+    };
+    milestone(&json!({
+        "event": "extraction_complete", "summary": summary, "extracted": files, "failed": skipped, "duration_ms": took
+    }));
+    Ok(inbox.failed + u64::try_from(skipped).unwrap_or(u64::MAX))
+}
+
+/// Captures since the last good sync.
+#[derive(Debug, Default)]
+struct Inbox {
+    processed: u64,
+    failed: u64,
+}
+
+/// Captures go to the index by themselves while brain serves: this only says what became of them.
+async fn inbox(config: &SyncConfig) -> Inbox {
+    let data = config.data.clone();
+    let look = tokio::task::spawn_blocking(move || {
+        let last = match markers::read(&data.join(markers::COMPLETED), &TimeZone::system()) {
+            Marker::Written { at, .. } => at,
+            Marker::Missing | Marker::Unreadable { .. } => Timestamp::UNIX_EPOCH,
+        };
+        let outbox = outbox::SPEC.look(&data).ok()?;
+        let processed = outbox::processed_since(&outbox, last).ok()?;
+        Some(Inbox { processed, failed: outbox::status(&outbox, clock::now()).ok()?.failed })
+    });
+    // Without a store nothing was ever captured here; one that is damaged is `/health`'s to tell.
+    look.await.ok().flatten().unwrap_or_default()
+}
+
 fn milestone(event: &serde_json::Value) {
     info!(target: "brain.sync", "{event}");
 }
 
-fn mark_completed(config: &SyncConfig) -> Result<(), SyncError> {
-    if config.markers == MarkerWriter::Brain {
-        markers::write_completed(&config.data, &clock::local_now())?;
+fn mark(config: &SyncConfig, synced: Synced) -> Result<(), DiskError> {
+    let now = clock::local_now();
+    match (config.markers, synced) {
+        (MarkerWriter::Steady, _) => Ok(()),
+        (MarkerWriter::Brain, Synced::Whole) => markers::write_completed(&config.data, &now),
+        (MarkerWriter::Brain, Synced::Partly { failed }) => {
+            let why = format!(
+                "partial: {failed} of the captures and notes could not be taken in; the log names them"
+            );
+            markers::write_failed(&config.data, &now, &why)
+        }
     }
-    Ok(())
 }
 
 async fn reindex(config: &SyncConfig) -> Result<IndexReport, SyncError> {
-    Vault::new(config.vault.clone()).probe()?;
     create_private_dir(&config.data)?;
     let url = config.url.trim_end_matches('/');
     match ask_server(url).await? {

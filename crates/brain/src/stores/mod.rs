@@ -145,7 +145,7 @@ mod tests {
     use connection::Spec;
 
     /// Every query that lists, orders or counts, with the store it belongs to.
-    const LISTINGS: [(&Spec, &str); 19] = [
+    const LISTINGS: [(&Spec, &str); 20] = [
         (&conversations::SPEC, conversations::LIST),
         (&lexical::SPEC, lexical::PASSAGE),
         (&lexical::SPEC, lexical::REMOVE),
@@ -160,6 +160,7 @@ mod tests {
         (&outbox::SPEC, outbox::WAITING),
         (&outbox::SPEC, outbox::FAILED),
         (&outbox::SPEC, outbox::FORGET),
+        (&outbox::SPEC, outbox::PROCESSED),
         (&tracker::SPEC, tracker::LAST_INDEXED),
         (&tracker::SPEC, tracker::AT_OR_BELOW),
         (&usage::SPEC, usage::TOTALS),

@@ -43,6 +43,8 @@ const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Then a row is given up, with its last error.
 pub const MAX_ATTEMPTS: u32 = 10;
 
+pub(super) const PROCESSED: &str =
+    "SELECT count(*) FROM outbox WHERE processed_at IS NOT NULL AND processed_at >= ?1";
 pub(super) const DUE: &str = "SELECT id, payload, attempts FROM outbox
     WHERE processed_at IS NULL AND failed = 0 AND next_attempt_at <= ?1 ORDER BY next_attempt_at LIMIT ?2";
 pub(super) const NEXT: &str = "SELECT next_attempt_at FROM outbox WHERE processed_at IS NULL AND failed = 0
@@ -156,6 +158,13 @@ pub fn status(db: &Connection, now: Timestamp) -> rusqlite::Result<OutboxStatus>
     // A clock that was set back makes no negative age.
     let oldest_s = oldest.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
     Ok(OutboxStatus { pending: count(WAITING)?, oldest_s, failed: count(FAILED)? })
+}
+
+/// Captures that went to the index since then.
+pub fn processed_since(db: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
+    let count =
+        db.prepare_cached(PROCESSED)?.query_row([since.as_microsecond()], |row| row.get::<_, i64>(0))?;
+    Ok(count.unsigned_abs())
 }
 
 #[cfg(test)]
