@@ -25,6 +25,7 @@ mod search;
 pub mod server;
 pub mod stores;
 pub mod sync;
+pub mod token;
 pub mod vault;
 mod watch;
 

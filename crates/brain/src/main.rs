@@ -12,6 +12,7 @@ use steady_brain::is_local;
 use steady_brain::logging;
 use steady_brain::server::{self, Ended, ServeConfig, ServeError};
 use steady_brain::sync::{self, MarkerWriter, SyncConfig};
+use steady_brain::token::{Token, TokenError};
 use tokio::runtime::{Builder, Runtime};
 use tracing::error;
 use tracing_subscriber::filter::LevelFilter;
@@ -36,32 +37,42 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the notes over HTTP until SIGTERM or Ctrl-C.
-    Serve {
-        #[command(flatten)]
-        folders: Folders,
-        #[command(flatten)]
-        address: Address,
-        #[command(flatten)]
-        embedding: Embedding,
-        /// An origin on this machine whose pages may read the answers; may be given more than once.
-        #[arg(long, env = "BRAIN_CORS_ORIGINS", value_name = "URL", value_delimiter = ',', value_parser = origin,
-            default_values = ["http://localhost:7860", "http://127.0.0.1:7860"])]
-        cors_origin: Vec<HeaderValue>,
-    },
+    Serve(Serve),
     /// The daily job: bring the index up to date, by the running server or, without one, directly.
     ///
     /// It says in its log, line by line as JSON, what became of the captures since the last sync (`inbox_complete`), of
     /// changed notes (`reindex_complete`) and of their titles, tags and links (`extraction_complete`). Notes are never
     /// moved or changed. When some could not be taken in, the exit code is 0 and `.sync_failed` says `partial`.
-    Sync {
-        #[command(flatten)]
-        folders: Folders,
-        #[command(flatten)]
-        address: Address,
-        /// The running server [default: from --host and --port].
-        #[arg(long)]
-        url: Option<String>,
-    },
+    Sync(Sync),
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    embedding: Embedding,
+    #[command(flatten)]
+    secret: Secret,
+    /// An origin on this machine whose pages may read the answers; may be given more than once.
+    #[arg(long, env = "BRAIN_CORS_ORIGINS", value_name = "URL", value_delimiter = ',', value_parser = origin,
+        default_values = ["http://localhost:7860", "http://127.0.0.1:7860"])]
+    cors_origin: Vec<HeaderValue>,
+}
+
+#[derive(Args)]
+struct Sync {
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    secret: Secret,
+    /// The running server [default: from --host and --port].
+    #[arg(long)]
+    url: Option<String>,
 }
 
 #[derive(Args)]
@@ -82,6 +93,20 @@ struct Address {
     /// The port; 0 takes any free one.
     #[arg(long, env = "BRAIN_PORT", default_value_t = 8741)]
     port: u16,
+}
+
+#[derive(Args)]
+struct Secret {
+    /// A file with the word that requests have to bring as a bearer token; only you may be able to read it.
+    #[arg(long, env = "BRAIN_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Secret {
+    /// Empty is unset, as in a file of variables.
+    fn read(&self) -> Result<Option<Token>, TokenError> {
+        self.token_file.as_deref().filter(|path| !path.as_os_str().is_empty()).map(Token::read).transpose()
+    }
 }
 
 #[derive(Args)]
@@ -134,28 +159,26 @@ fn main() -> ExitCode {
         }
     };
     let code = match cli.command {
-        Command::Serve { folders, address, embedding, cors_origin } => {
-            serve(&runtime, folders, &address, embedding, cors_origin)
-        }
-        Command::Sync { folders, address, url } => run_sync(&runtime, folders, &address, url),
+        Command::Serve(asked) => serve(&runtime, asked),
+        Command::Sync(asked) => run_sync(&runtime, asked),
     };
     // Work still on a blocking thread had its time; its transaction is rolled back by the next opener.
     runtime.shutdown_background();
     code
 }
 
-fn serve(
-    runtime: &Runtime,
-    folders: Folders,
-    address: &Address,
-    embedding: Embedding,
-    origins: Vec<HeaderValue>,
-) -> ExitCode {
-    let Folders { vault, data } = folders;
+fn serve(runtime: &Runtime, asked: Serve) -> ExitCode {
+    let Serve {
+        folders: Folders { vault, data }, address: Address { host, port }, embedding, secret, ..
+    } = asked;
+    let token = match secret.read() {
+        Ok(token) => token,
+        Err(e) => return refused(&e),
+    };
     let model = embedding.embed_model;
     // Empty is unset, as in a file of variables.
     let embed = embedding.embed_url.filter(|url| !url.is_empty()).map(|url| EmbedConfig { url, model });
-    let config = ServeConfig { vault, data, host: address.host, port: address.port, embed, origins };
+    let config = ServeConfig { vault, data, host, port, embed, origins: asked.cors_origin, token };
     match runtime.block_on(server::serve(config, announce)) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::Hurried) => ExitCode::from(HURRIED),
@@ -166,17 +189,27 @@ fn serve(
     }
 }
 
+fn refused(error: &TokenError) -> ExitCode {
+    error!(target: "brain", "{error}");
+    ExitCode::from(FAILED)
+}
+
 fn announce(address: SocketAddr) {
     let mut out = io::stdout().lock();
     // Whoever started us may have closed stdout: no reason not to serve.
     let _ = writeln!(out, "brain listening on {address}").and_then(|()| out.flush());
 }
 
-fn run_sync(runtime: &Runtime, folders: Folders, address: &Address, url: Option<String>) -> ExitCode {
-    let url = url.unwrap_or_else(|| format!("http://{}", SocketAddr::new(address.host, address.port)));
+fn run_sync(runtime: &Runtime, asked: Sync) -> ExitCode {
+    let Sync { folders: Folders { vault, data }, address: Address { host, port }, secret, url } = asked;
+    let token = match secret.read() {
+        Ok(token) => token,
+        Err(e) => return refused(&e),
+    };
+    let url = url.unwrap_or_else(|| format!("http://{}", SocketAddr::new(host, port)));
     let under_steady = std::env::var_os("STEADY_JOB").is_some_and(|job| !job.is_empty());
     let markers = if under_steady { MarkerWriter::Steady } else { MarkerWriter::Brain };
-    let config = SyncConfig { vault: folders.vault, data: folders.data, url, markers };
+    let config = SyncConfig { vault, data, url, token, markers };
     // The failure is in the log as a milestone already.
     match runtime.block_on(sync::sync(config)) {
         // What failed in part is in its milestones and its marker.

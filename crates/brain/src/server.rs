@@ -22,6 +22,7 @@ use crate::panics;
 use crate::routes::{self, App};
 use crate::stores::Stores;
 use crate::stores::connection::StoreError;
+use crate::token::Token;
 use crate::vault::Vault;
 
 /// What is in flight at SIGTERM may take this long.
@@ -41,6 +42,8 @@ pub struct ServeConfig {
     pub embed: Option<EmbedConfig>,
     /// Pages of these origins may read the answers.
     pub origins: Vec<HeaderValue>,
+    /// Asked of every request but for health and metrics.
+    pub token: Option<Token>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +111,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
             metrics: Metrics::default(),
         },
         config.origins,
+        config.token,
     );
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::clock::{self, Stopwatch};
 use crate::indexer::{self, IndexError, IndexReport, Run, Scope};
 use crate::markers::{self, Marker};
 use crate::stores::outbox;
+use crate::token::Token;
 use crate::vault::{Vault, VaultError};
 
 const INDEX_TIMEOUT: Duration = Duration::from_secs(120);
@@ -26,6 +28,8 @@ pub struct SyncConfig {
     pub data: PathBuf,
     /// The running server, e.g. `http://127.0.0.1:8741`.
     pub url: String,
+    /// The server's.
+    pub token: Option<Token>,
     /// Who writes `.sync_completed` and `.sync_failed`.
     pub markers: MarkerWriter,
 }
@@ -179,7 +183,7 @@ fn mark(config: &SyncConfig, synced: Synced) -> Result<(), DiskError> {
 async fn reindex(config: &SyncConfig) -> Result<IndexReport, SyncError> {
     create_private_dir(&config.data)?;
     let url = config.url.trim_end_matches('/');
-    match ask_server(url).await? {
+    match ask_server(url, config.token.as_ref()).await? {
         Some(report) => agrees(url, config, report),
         None => {
             info!(target: "brain.sync", "no server at {url}; indexing directly");
@@ -199,7 +203,7 @@ async fn reindex(config: &SyncConfig) -> Result<IndexReport, SyncError> {
 }
 
 /// `None` when nothing listens there.
-async fn ask_server(url: &str) -> Result<Option<IndexReport>, SyncError> {
+async fn ask_server(url: &str, token: Option<&Token>) -> Result<Option<IndexReport>, SyncError> {
     let broken = |e: reqwest::Error| SyncError::Broken { url: url.to_owned(), reason: root_cause(&e) };
     // A proxy from the environment has no business with the loopback.
     let client = reqwest::Client::builder()
@@ -217,8 +221,13 @@ async fn ask_server(url: &str) -> Result<Option<IndexReport>, SyncError> {
             _ => return Err(SyncError::Stranger { url: url.to_owned() }),
         },
     }
-    let answer = client.post(format!("{url}/api/v1/index")).timeout(INDEX_TIMEOUT).send().await;
-    let answer = answer
+    let mut request = client.post(format!("{url}/api/v1/index")).timeout(INDEX_TIMEOUT);
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, token.header());
+    }
+    let answer = request
+        .send()
+        .await
         .map_err(|e| if e.is_timeout() { SyncError::Timeout { url: url.to_owned() } } else { broken(e) })?;
     let status = answer.status();
     if status.is_success() {

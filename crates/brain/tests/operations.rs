@@ -183,3 +183,46 @@ fn an_origin_that_is_none_of_this_machine_is_refused_at_the_start() {
         assert!(said.contains("not an origin of this machine"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn with_a_token_only_those_who_bring_it_are_answered_and_health_stays_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.note("a.md", "quince");
+    let file = world.dir.path().join("token");
+    fs::write(&file, "s3cret-word\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let flag = ["--token-file", file.to_str().unwrap()];
+    let brain = Brain::start(world.command("serve").args(["--port", "0", "--log", "debug"]).args(flag));
+    let search = brain.url("/api/v1/search?q=quince");
+    for wrong in [None, Some("Bearer s3cret"), Some("s3cret-word")] {
+        let mut request = brain.http().get(&search);
+        if let Some(wrong) = wrong {
+            request = request.header("authorization", wrong);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["www-authenticate"]),
+            (401, &"Bearer".parse().unwrap())
+        );
+    }
+    let answer = brain.http().get(&search).bearer_auth("s3cret-word").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    for open in ["/health", "/api/v1/health", "/"] {
+        assert_eq!(brain.get(open).await.0, 200, "{open}");
+    }
+    // The daily job needs it, too.
+    let port = brain.port.to_string();
+    let (code, log) = world.sync(&["--port", &port], &[]);
+    assert!(code == Some(1) && log.contains("asks for its token"), "{log}");
+    let (code, log) = world.sync(&["--port", &port, flag[0], flag[1]], &[]);
+    assert_eq!(code, Some(0), "{log}");
+    brain.signal(rustix::process::Signal::TERM);
+    let (_, served) = brain.ended().await;
+    assert!(!served.contains("s3cret") && !log.contains("s3cret"), "{served}{log}");
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let out = world.command("serve").args(["--port", "0"]).args(flag).output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.code() == Some(1) && said.contains("chmod 600"), "{said}");
+}

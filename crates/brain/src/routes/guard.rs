@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,7 @@ use tokio_stream::StreamExt;
 use super::error::{ApiError, Problem};
 use super::{App, MAX_BODY_BYTES};
 use crate::clock::Stopwatch;
+use crate::token::Token;
 
 /// Data routes answer 503 while the vault is missing: an empty list would look like lost notes.
 pub async fn vault_is_readable(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -58,7 +59,7 @@ async fn drop_body(body: Body) {
     }
 }
 
-/// There is no password, so a web page in the user's browser must not be able to call: neither by its
+/// There may be no password, so a web page in the user's browser must not be able to call: neither by its
 /// own origin nor by a name of its own that it points at this machine (DNS rebinding).
 pub async fn local_callers_only(request: Request, next: Next) -> Response {
     for name in [HOST, ORIGIN] {
@@ -68,6 +69,21 @@ pub async fn local_callers_only(request: Request, next: Next) -> Response {
         }
     }
     next.run(request).await
+}
+
+/// Answered without the token: who is here, and how it is.
+const OPEN: [&str; 4] = ["/", "/health", "/api/v1/health", "/metrics"];
+
+pub async fn bearer_only(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
+    let brought = request.headers().get(AUTHORIZATION);
+    let admitted = token.is_none_or(|token| {
+        OPEN.contains(&request.uri().path()) || brought.is_some_and(|brought| token.admits(brought))
+    });
+    if admitted {
+        return next.run(request).await;
+    }
+    let detail = "this brain asks for its token (header authorization: Bearer …)".to_owned();
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], Json(Problem::new(detail))).into_response()
 }
 
 fn stranger(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,7 @@ use crate::embedding::Embedder;
 use crate::indexing::Indexing;
 use crate::metrics::Metrics;
 use crate::stores::Stores;
+use crate::token::Token;
 use crate::vault::Vault;
 use error::Problem;
 
@@ -58,8 +59,8 @@ pub struct App {
 struct Document;
 
 /// All routes with their guards, outermost first: request id, access line, counting, origin, error shape, panics,
-/// body limit, vault. Pages of `origins` may read the answers, no other page.
-pub fn router(app: App, origins: Vec<HeaderValue>) -> axum::Router {
+/// token, body limit, vault. Pages of `origins` may read the answers, no other page.
+pub fn router(app: App, origins: Vec<HeaderValue>, token: Option<Token>) -> axum::Router {
     let app = Arc::new(app);
     let data = OpenApiRouter::new()
         .routes(routes!(search::search))
@@ -84,7 +85,7 @@ pub fn router(app: App, origins: Vec<HeaderValue>) -> axum::Router {
     let cors = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([CONTENT_TYPE, guard::REQUEST_ID])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, guard::REQUEST_ID])
         .expose_headers([guard::REQUEST_ID]);
     router
         .route("/api/openapi.json", get(move || async move { Json(Arc::clone(&document)) }))
@@ -92,6 +93,7 @@ pub fn router(app: App, origins: Vec<HeaderValue>) -> axum::Router {
         // Counts the bytes of bodies which do not announce their size.
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(from_fn(guard::announced_size_is_allowed))
+        .layer(from_fn_with_state(token, guard::bearer_only))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn(error::errors_are_json))
         .layer(cors)
