@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Results, keep, milliseconds, p99};
 use crate::archive::corpus::{Chance, words};
-use crate::clock::{Moment, wait_until};
+use crate::clock::{Moment, pause, wait_until};
 use crate::load::{self, Load};
 use crate::machine::Machine;
 use crate::server::{Server, body, free_address};
@@ -31,6 +31,8 @@ const NOTE_BYTES: u64 = 2000;
 const CAPTURERS: usize = 100;
 const QUERIES: usize = 1000;
 const BOOTS: usize = 5;
+/// Then nobody asks any more.
+const AT_REST: Duration = Duration::from_secs(4);
 /// Until all notes are in the index, and all captures.
 const INDEXED: Duration = Duration::from_secs(120);
 
@@ -86,6 +88,7 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<()> {
     until_indexed(address)?;
     let resting = processes::pss(server.pid());
     let brain = burden(address, &queries)?;
+    pause(AT_REST);
     let loaded = processes::pss(server.pid());
     drop(server);
     say(&format!(

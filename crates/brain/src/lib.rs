@@ -20,6 +20,7 @@ mod metrics;
 pub mod note;
 pub mod panics;
 pub mod query;
+mod rest;
 mod routes;
 mod search;
 pub mod server;

@@ -19,6 +19,7 @@ use crate::indexing::Indexing;
 use crate::meaning;
 use crate::metrics::Metrics;
 use crate::panics;
+use crate::rest::{self, Rest};
 use crate::routes::{self, App};
 use crate::stores::Stores;
 use crate::stores::connection::StoreError;
@@ -101,6 +102,8 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
     if let Some(embedder) = &embedder {
         background.spawn(meaning::keep_embedded(Arc::clone(embedder), indexing.clone(), stores.clone()));
     }
+    let rest = Rest::default();
+    background.spawn(rest.clone().keep(rest::QUIET, steady_footprint::give_back));
     let router = routes::router(
         App {
             vault,
@@ -109,6 +112,7 @@ pub async fn serve(config: ServeConfig, announce: impl FnOnce(SocketAddr)) -> Re
             indexing,
             embedder,
             metrics: Metrics::default(),
+            rest,
         },
         config.origins,
         config.token,

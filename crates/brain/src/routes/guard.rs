@@ -17,6 +17,7 @@ use tokio_stream::StreamExt;
 use super::error::{ApiError, Problem};
 use super::{App, MAX_BODY_BYTES};
 use crate::clock::Stopwatch;
+use crate::rest::Rest;
 use crate::token::Token;
 
 /// Data routes answer 503 while the vault is missing: an empty list would look like lost notes.
@@ -117,6 +118,12 @@ pub async fn ids_are_plain(mut request: Request, next: Next) -> Response {
         request.headers_mut().remove(&REQUEST_ID);
     }
     next.run(request).await
+}
+
+pub async fn crowds_are_noted(State(rest): State<Rest>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    rest.answered();
+    response
 }
 
 /// One line per request: writes at info, reads at debug, our own failures at warning. No query: what

@@ -32,6 +32,7 @@ use utoipa_axum::routes;
 use crate::embedding::Embedder;
 use crate::indexing::Indexing;
 use crate::metrics::Metrics;
+use crate::rest::Rest;
 use crate::stores::Stores;
 use crate::token::Token;
 use crate::vault::Vault;
@@ -52,6 +53,7 @@ pub struct App {
     /// Without one, notes are found by their words only.
     pub embedder: Option<Arc<Embedder>>,
     pub metrics: Metrics,
+    pub rest: Rest,
 }
 
 #[derive(OpenApi)]
@@ -99,6 +101,7 @@ pub fn router(app: App, origins: Vec<HeaderValue>, token: Option<Token>) -> axum
         .layer(cors)
         .layer(from_fn(guard::local_callers_only))
         .layer(from_fn_with_state(app.metrics.clone(), metrics::count))
+        .layer(from_fn_with_state(app.rest.clone(), guard::crowds_are_noted))
         .layer(from_fn(guard::access_line))
         .layer(PropagateRequestIdLayer::new(guard::REQUEST_ID))
         .layer(SetRequestIdLayer::new(guard::REQUEST_ID, MakeRequestUuid))
