@@ -101,6 +101,13 @@ impl Current {
         times::prune(&self.dir, |seq| seq == self.seq || kept.iter().any(|a| a.seq == seq))
     }
 
+    pub fn ends_with(&self, line: &[u8]) -> bool {
+        let mut end = vec![0; line.len()];
+        let size = self.file.metadata().map_or(0, |meta| meta.len());
+        let Some(start) = size.checked_sub(line.len() as u64) else { return false };
+        self.file.read_exact_at(&mut end, start).is_ok() && end == line
+    }
+
     /// Takes away the half line at the end, of a file of `size` bytes; returns how long it was.
     pub fn cut_half_line(&mut self, size: u64) -> io::Result<u64> {
         let start = line_start(&self.file, size)?;

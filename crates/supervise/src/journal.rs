@@ -149,6 +149,19 @@ impl Entry {
         }
     }
 
+    /// That its process runs another program than a restart would; what a person is told of it. Blocking.
+    pub fn outdated(&self) -> Option<String> {
+        let was = self.exe_file?;
+        let (exe, service) = (self.exe.display(), &self.service);
+        match FileMark::of(&self.exe) {
+            Some(now) if now == was => None,
+            Some(_) => Some(format!(
+                "{exe} was replaced since it started; `steady restart {service}` runs the new one"
+            )),
+            None => Some(format!("{exe} is gone: it runs on, and could not be started again")),
+        }
+    }
+
     /// The same service with a process that has just come to be. Blocking.
     #[must_use]
     pub fn started(&self, boot_id: String, spawned: &Spawned) -> Self {

@@ -15,7 +15,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{SOON, World, group_of, is_alive, kill, ready, wait_until};
+use common::{FIXTURE, SOON, World, group_of, is_alive, kill, ready, wait_until};
 use steady_model::config::{Manager, Readiness, Service};
 use steady_model::process::Exit;
 use steady_model::service::{End, State};
@@ -161,6 +161,37 @@ async fn a_service_without_its_journal_is_found_by_its_mark_also_when_it_runs_an
     assert_eq!(ready(&second).await, pid);
     assert_eq!(world.journalled_pid(), Some(pid));
     second.stop_and_wait(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_was_replaced_meanwhile_runs_on_and_is_told_until_the_restart() {
+    let world = World::new();
+    let program = world.home().join("server");
+    let install = || {
+        let fresh = world.home().join("fresh");
+        std::fs::copy(FIXTURE, &fresh).unwrap();
+        std::fs::rename(&fresh, &program).unwrap();
+    };
+    install();
+    let spec = world.service(&[program.to_str().unwrap(), "serve", &world.port.to_string()]);
+    let first = world.supervise(spec.clone());
+    let pid = ready(&first).await;
+    first.detach().await;
+    let same = world.supervise(spec.clone());
+    assert_eq!(ready(&same).await, pid);
+    assert_eq!(world.warnings(), [], "nothing was replaced");
+    same.detach().await;
+
+    install();
+    let third = world.supervise(spec);
+    assert_eq!(ready(&third).await, pid);
+    wait_until("it is told", || world.warnings().len() == 1);
+    let told = world.warnings().remove(0).unwrap();
+    assert!(told.contains("server was replaced since it started; `steady restart brain`"), "{told}");
+    third.restart().unwrap();
+    common::ready_as_another_than(&third, pid).await;
+    wait_until("it is taken back", || world.warnings().last() == Some(&None));
+    third.stop_and_wait(SOON).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

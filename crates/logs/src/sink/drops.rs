@@ -11,13 +11,22 @@ pub struct Loss {
 pub struct Drops {
     /// Since the last note.
     open: Option<(Loss, String)>,
-    /// Ever, in this sink.
+    /// Ever, in this sink, with what the one before left.
     total: Loss,
     /// The rest of a line that was dropped is still to come.
     in_line: bool,
 }
 
 impl Drops {
+    /// What another sink dropped and did not say.
+    pub fn left(loss: Loss, reason: String, in_line: bool) -> Self {
+        Self { open: Some((loss, reason)), total: loss, in_line }
+    }
+
+    pub fn open_with_reason(&self) -> Option<(Loss, &str)> {
+        self.open.as_ref().map(|(loss, reason)| (*loss, reason.as_str()))
+    }
+
     /// What is not said yet.
     pub fn open(&self) -> Option<Loss> {
         self.open.as_ref().map(|(loss, _)| *loss)

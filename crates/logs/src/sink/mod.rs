@@ -4,6 +4,7 @@ mod book;
 mod breath;
 mod descriptors;
 mod drops;
+mod ledger;
 mod requests;
 mod stream;
 mod worker;

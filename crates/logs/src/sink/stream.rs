@@ -8,6 +8,7 @@ use steady_model::time::{AwakeInstant, Now};
 
 use super::breath::LITTLE;
 use super::drops::{Drops, Loss};
+use super::ledger::Ledger;
 use super::worker::{Job, Worker};
 use crate::SinkError;
 use crate::bounds::file_limit;
@@ -41,6 +42,7 @@ pub struct Stream {
     /// The file should have ended here, but no new one could be made.
     rotation_owed: bool,
     drops: Drops,
+    ledger: Ledger,
     retry: AwakeInstant,
     repeats: Repeats,
     stats: ServiceStats,
@@ -60,13 +62,16 @@ impl Stream {
             // What a sink before left half done.
             worker.submit(Job::Compress(at.dir.clone()));
         }
+        let mut ledger = Ledger::of(&at.dir);
+        let drops = left_by_the_sink_before(&mut ledger, current.as_ref());
         let stats = ServiceStats { service: at.service.clone(), ..ServiceStats::default() };
         Ok(Self {
             at,
             pipe,
             current,
             rotation_owed: false,
-            drops: Drops::default(),
+            drops,
+            ledger,
             retry: AwakeInstant::default(),
             repeats: Repeats::default(),
             stats,
@@ -276,6 +281,8 @@ impl Stream {
     }
 
     fn begin_dropping(&mut self, first: bool, now: Now) {
+        // Where it cannot be kept it is still counted here.
+        let _ = self.ledger.keep(&self.drops);
         if let Some(loss) = self.drops.open().filter(|_| first) {
             self.retry = now.awake.after(RETRY);
             self.news.push(self.dropped(loss, false));
@@ -300,6 +307,7 @@ impl Stream {
         }
         current.at_line_start = true;
         self.drops.said();
+        let _ = self.ledger.keep(&self.drops);
         self.news.push(self.dropped(loss, true));
         Ok(())
     }
@@ -316,6 +324,18 @@ impl Stream {
 fn flood_event(service: &str, flood: &Flood, ended: bool) -> SinkEvent {
     let line = String::from_utf8_lossy(&flood.line).chars().take(SHOWN).collect();
     SinkEvent::Flood { service: service.to_owned(), line, count: flood.count, ended }
+}
+
+/// A note that is in the log already was said by a sink that was killed before it could strike it out.
+fn left_by_the_sink_before(ledger: &mut Ledger, current: Option<&Current>) -> Drops {
+    let mut drops = ledger.read();
+    if let Some(note) = drops.note()
+        && current.is_some_and(|c| c.ends_with(note.as_bytes()))
+    {
+        drops.said();
+        let _ = ledger.keep(&drops);
+    }
+    drops
 }
 
 fn open_log(at: &Attachment) -> Result<Current, SinkError> {

@@ -142,3 +142,47 @@ fn a_sink_that_starts_on_a_full_disk_drains_all_the_same() {
     home.client.quit().unwrap();
     drop(disk);
 }
+
+#[test]
+fn a_sink_that_is_killed_while_it_drops_leaves_its_count_to_the_next() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::at(&home.logs()) else { return };
+    let at = home.attachment(plain(1_000_000, 1000));
+    home.client.attach(&at).unwrap();
+    let mut service = open_fifo(&at.fifo, false).unwrap();
+    service.write_all(b"first\n").unwrap();
+    wait_until("the first line", Duration::from_secs(10), || home.logged().1 == "first\n");
+    let mut ballast = fs::File::create(home.logs().join(".ballast")).unwrap();
+    while ballast.write_all(&[0; 4096]).is_ok() {}
+    // The block that the log has already is filled too.
+    service.write_all(format!("{}\n", "y".repeat(4095 - 6)).as_bytes()).unwrap();
+    let line = format!("{}\n", "x".repeat(1023));
+    let dropped = || home.client.stats().unwrap().first().map_or(0, |s| s.dropped_bytes);
+    for round in 1..=5 {
+        for _ in 0..20 {
+            service.write_all(line.as_bytes()).unwrap();
+        }
+        // The last line of a round is cut in half by the kill.
+        service.write_all(b"half").unwrap();
+        wait_until("all is drained", Duration::from_secs(10), || dropped() == round * (20 * 1024 + 10) - 6);
+        home.kill_sink();
+        service.write_all(b" more\n").unwrap();
+        home.client.ensure_running().unwrap();
+        wait_until("the rest is drained", Duration::from_secs(10), || dropped() == round * (20 * 1024 + 10));
+    }
+    drop(ballast);
+    fs::remove_file(home.logs().join(".ballast")).unwrap();
+    service.write_all(b"last\n").unwrap();
+    wait_until("the note", Duration::from_secs(10), || home.logged().1.ends_with("\nlast\n"));
+    let (lines, bytes, others) = split_notes(&home.logged().1);
+    assert_eq!((lines, bytes), (5 * 21, 5 * (20 * 1024 + 10)));
+    assert_eq!(others.lines().count(), 3, "{others}");
+    // Said once is enough.
+    home.kill_sink();
+    home.client.ensure_running().unwrap();
+    service.write_all(b"after\n").unwrap();
+    wait_until("the line after", Duration::from_secs(10), || home.logged().1.ends_with("\nlast\nafter\n"));
+    assert_eq!(split_notes(&home.logged().1).0, 5 * 21);
+    home.client.quit().unwrap();
+    drop(disk);
+}

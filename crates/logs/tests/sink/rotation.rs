@@ -12,7 +12,9 @@ use crate::home::{Home, numbers, plain, wait_until, writer};
 /// Nothing is left to be compressed.
 fn is_packed(home: &Home) -> bool {
     let names = home.names();
-    names.iter().all(|n| n == "current" || n.starts_with(".times-") || n.ends_with(".log.zst"))
+    names
+        .iter()
+        .all(|n| n == "current" || n == ".dropped" || n.starts_with(".times-") || n.ends_with(".log.zst"))
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn a_sink_killed_in_the_middle_of_a_compression_leaves_the_archive_once_and_goes
     home.client.ensure_running().unwrap();
     wait_until("the compression", Duration::from_secs(20), || is_packed(&home) && !archive.exists());
     assert!(home.logged().1 == text);
-    assert_eq!(home.names(), ["20261122T091530Z-00000001.log.zst", "current"]);
+    assert_eq!(home.names(), [".dropped", "20261122T091530Z-00000001.log.zst", "current"]);
 }
 
 #[test]

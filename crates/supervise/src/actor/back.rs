@@ -80,9 +80,12 @@ impl Actor {
                 let boot = process_info::boot_id().unwrap_or_default();
                 let entry = crate::journal::Entry { service, ..entry.started(boot, &spawned) };
                 write(&journal, &entry);
-                (Some((spawned.id, entry)), None)
+                (Some((spawned.id, entry, None)), None)
             }
-            Earlier::Running { process, unwritten: None } => (Some((process.id, entry)), None),
+            Earlier::Running { process, unwritten: None } => {
+                let outdated = entry.outdated();
+                (Some((process.id, entry, outdated)), None)
+            }
             Earlier::Orphans(group) => (None, Some(group)),
             Earlier::Nothing => (None, None),
         });
@@ -91,7 +94,8 @@ impl Actor {
             tracing::warn!(service = self.spec.name, ?group, "its leader is dead, ending what it left");
             group.sweep().await;
         }
-        let (id, entry) = running?;
+        let (id, entry, outdated) = running?;
+        self.warn(outdated);
         let (run, since) = (entry.run, entry.spawned);
         self.memory.entry = entry;
         self.take_up(id.clone(), run, Some(since), true);

@@ -134,6 +134,8 @@ impl Actor {
         let number = entry.as_ref().map_or(0, |entry| entry.run);
         if let Some(entry) = entry {
             self.memory.entry = entry;
+            // What was said of the process before is over with it.
+            self.warn(None);
         }
         self.watch(Run { number, started: since, leads, log, ..Run::new(id.clone()) });
         self.ask_for_warnings().await;

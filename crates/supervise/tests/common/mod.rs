@@ -160,6 +160,16 @@ impl World {
         seen.into_iter().filter_map(crash).collect()
     }
 
+    /// What a person was told beside the state; `None` took the one before back.
+    pub fn warnings(&self) -> Vec<Option<String>> {
+        let seen = self.seen.lock().unwrap().clone();
+        let warning = |event| match event {
+            ServiceEvent::Warning { warning, .. } => Some(warning),
+            _ => None,
+        };
+        seen.into_iter().filter_map(warning).collect()
+    }
+
     /// All processes that carry this world's mark, the service's among them.
     pub fn marked(&self) -> Vec<u32> {
         self.processes_with("environ", &format!("STEADY_HOME={}", self.home().display()))
