@@ -31,8 +31,7 @@ impl<'a> Engine<'a> {
     pub fn create(program: &'a Path, folder: &Path, source: &Path) -> anyhow::Result<Self> {
         let scratch = folder.join("steady-scratch");
         fs::create_dir_all(&scratch)?;
-        // As Steady makes its keys, which its engine tells by their form.
-        fs::write(scratch.join("password"), "5e".repeat(32))?;
+        fs::write(scratch.join("password"), "of no importance")?;
         let engine = Self { program, repository: folder.join("steady"), scratch };
         engine.ask(&json!({ "init": { "source": source } }))?;
         Ok(engine)
