@@ -5,7 +5,6 @@
 
 mod bars;
 mod disk;
-mod key_file;
 mod node;
 mod prune;
 mod site;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
-use rustic_core::repofile::{Chunker, MasterKey, Node, SnapshotFile};
+use rustic_core::repofile::{Chunker, Node, SnapshotFile};
 use rustic_core::{
     BackupOptions, ConfigOptions, Credentials, IndexedFullStatus, KeyOptions, LsOptions, NoProgressBars,
     OpenStatus, ProgressBars, RepositoryBackends, RepositoryOptions, RusticError, SnapshotOptions,
@@ -105,18 +104,12 @@ fn connect(
 impl Repository {
     /// Creates a repository in the folder `at`, which must not hold one.
     pub(crate) fn init(at: &Path, password: &str, data_bytes: u64) -> Result<(), BackupError> {
-        // What is written is not decrypted again at once: a point is read back whole when it is verified, from the
-        // disk and not from memory.
-        let config = ConfigOptions::default()
-            .set_chunker(Chunker::FixedSize)
-            .set_chunk_size(chunk_size(data_bytes))
-            .set_extra_verify(false);
-        let master = MasterKey::new();
+        let config =
+            ConfigOptions::default().set_chunker(Chunker::FixedSize).set_chunk_size(chunk_size(data_bytes));
         connect(&Site::folder(at), NoProgressBars)?
             .0
-            .init(&Credentials::Masterkey(master.clone()), &KeyOptions::default(), &config)
+            .init(&Credentials::password(password), &KeyOptions::default(), &config)
             .map_err(failed("be created", at))?;
-        key_file::write(at, password, &master)?;
         flush(at)
     }
 
