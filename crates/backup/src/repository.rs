@@ -5,6 +5,7 @@
 
 mod bars;
 mod disk;
+mod key_file;
 mod node;
 mod prune;
 mod site;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
-use rustic_core::repofile::{Chunker, Node, SnapshotFile};
+use rustic_core::repofile::{Chunker, MasterKey, Node, SnapshotFile};
 use rustic_core::{
     BackupOptions, ConfigOptions, Credentials, IndexedFullStatus, KeyOptions, LsOptions, NoProgressBars,
     OpenStatus, ProgressBars, RepositoryBackends, RepositoryOptions, RusticError, SnapshotOptions,
@@ -104,12 +105,18 @@ fn connect(
 impl Repository {
     /// Creates a repository in the folder `at`, which must not hold one.
     pub(crate) fn init(at: &Path, password: &str, data_bytes: u64) -> Result<(), BackupError> {
-        let config =
-            ConfigOptions::default().set_chunker(Chunker::FixedSize).set_chunk_size(chunk_size(data_bytes));
+        // What is written is not decrypted again at once: a point is read back whole when it is verified, from the
+        // disk and not from memory.
+        let config = ConfigOptions::default()
+            .set_chunker(Chunker::FixedSize)
+            .set_chunk_size(chunk_size(data_bytes))
+            .set_extra_verify(false);
+        let master = MasterKey::new();
         connect(&Site::folder(at), NoProgressBars)?
             .0
-            .init(&Credentials::password(password), &KeyOptions::default(), &config)
+            .init(&Credentials::Masterkey(master.clone()), &KeyOptions::default(), &config)
             .map_err(failed("be created", at))?;
+        key_file::write(at, password, &master)?;
         flush(at)
     }
 

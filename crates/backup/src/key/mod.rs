@@ -27,6 +27,7 @@ use record::{Record, RecordFile};
 
 /// The item's name in the keychain.
 const SERVICE: &str = "steady-backup";
+const KEY_BYTES: usize = 32;
 const ACCOUNT_DIGITS: usize = 16;
 
 /// A keychain, however it is asked.
@@ -267,8 +268,13 @@ impl KeyRing {
     }
 }
 
+/// Whether it looks like one of ours: 256 bits in hexadecimal digits.
+pub(crate) fn is_generated(password: &str) -> bool {
+    password.len() == 2 * KEY_BYTES && password.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn fresh() -> Result<Secret, BackupError> {
-    let mut bytes = [0_u8; 32];
+    let mut bytes = [0_u8; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|e| BackupError::Worker { why: format!("no random bytes: {e}") })?;
     Ok(Secret::new(hex(&bytes)))
 }
