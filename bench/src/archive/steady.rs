@@ -31,7 +31,8 @@ impl<'a> Engine<'a> {
     pub fn create(program: &'a Path, folder: &Path, source: &Path) -> anyhow::Result<Self> {
         let scratch = folder.join("steady-scratch");
         fs::create_dir_all(&scratch)?;
-        fs::write(scratch.join("password"), "of no importance")?;
+        // As Steady makes its keys, which its engine tells by their form.
+        fs::write(scratch.join("password"), "5e".repeat(32))?;
         let engine = Self { program, repository: folder.join("steady"), scratch };
         engine.ask(&json!({ "init": { "source": source } }))?;
         Ok(engine)
