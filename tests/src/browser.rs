@@ -79,12 +79,22 @@ impl Browser {
 
     /// The element with this `data-testid`, once it is there.
     pub async fn see(&self, id: &str) -> WebElement {
-        let selector = By::Css(format!("[data-testid=\"{id}\"]"));
+        self.find(id, "").await
+    }
+
+    /// A button that does something now: one that waits for the agent stays in place, `aria-disabled`, and swallows
+    /// what is pressed.
+    pub async fn see_enabled(&self, id: &str) -> WebElement {
+        self.find(id, ":not([aria-disabled='true'])").await
+    }
+
+    async fn find(&self, id: &str, state: &str) -> WebElement {
+        let selector = By::Css(format!("[data-testid=\"{id}\"]{state}"));
         match self.session().query(selector).wait(LIMIT, Duration::from_millis(50)).first().await {
             Ok(element) => element,
             Err(e) => {
                 self.keep("not-found").await;
-                panic!("the panel shows no {id}: {e}")
+                panic!("the panel shows no {id}{state}: {e}")
             }
         }
     }
@@ -97,7 +107,7 @@ impl Browser {
 
     /// Clicks it once it is there and enabled.
     pub async fn click(&self, id: &str) {
-        let element = self.see(id).await;
+        let element = self.see_enabled(id).await;
         element.wait_until().wait(LIMIT, Duration::from_millis(50)).clickable().await.unwrap();
         element.click().await.unwrap();
     }

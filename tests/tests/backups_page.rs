@@ -21,14 +21,14 @@ async fn stack() -> Stack {
     stack.until("backed up", |s| s.backup.operation.is_none() && s.backup.points.len() == 1).await;
     stack.steady_json(&["backup", "copy", "usb", "--init"]);
     let mut random = fastrand::Rng::with_seed(1);
-    let bytes: Vec<u8> = (0..8 << 20).flat_map(|_| random.u64(..).to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..24 << 20).flat_map(|_| random.u64(..).to_le_bytes()).collect();
     std::fs::write(stack.path("data/noise.bin"), bytes).unwrap();
     stack
 }
 
 /// Enter on the focused button, as somebody without a mouse does it.
 async fn press(panel: &Browser, id: &str) {
-    panel.see(id).await.send_keys("" + Key::Enter).await.unwrap();
+    panel.see_enabled(id).await.send_keys("" + Key::Enter).await.unwrap();
 }
 
 async fn care_for_backups(stack: &Stack, panel: &Browser, name: &str) {

@@ -97,7 +97,7 @@ async fn chroma_is_taken_whole_while_it_persists_now_and_then() {
     let world = world();
     let _busy = persisting(world.data(), Duration::from_millis(700));
     let backups = world.backups();
-    for _ in 0..4 {
+    for _ in 0..10 {
         let point = take(&backups).await;
         assert!(point.verified.is_some(), "{:?}", point.missing);
         check_chroma(&world.restic_restore(&point.id));

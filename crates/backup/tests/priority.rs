@@ -58,7 +58,7 @@ async fn while_it_copies(priority: Priority) -> (Vec<i64>, String) {
         state ^= state << 17;
         state.to_le_bytes()
     });
-    let noise: Vec<u8> = noise.take(4 << 20).flatten().collect();
+    let noise: Vec<u8> = noise.take(12 << 20).flatten().collect();
     fs::write(world.data().join("big.bin"), noise).unwrap();
     let looks = Mutex::new(Vec::new());
     let on_progress = |progress: steady_backup::Progress| {

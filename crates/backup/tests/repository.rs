@@ -245,7 +245,7 @@ async fn a_lost_catalogue_is_built_anew_from_the_repository() {
 async fn a_cancelled_backup_ends_its_engine_and_the_next_one_is_whole() {
     let world = world();
     let noise: Vec<u8> =
-        std::iter::repeat_with(|| fast_noise().to_le_bytes()).take(5_000_000).flatten().collect();
+        std::iter::repeat_with(|| fast_noise().to_le_bytes()).take(15_000_000).flatten().collect();
     std::fs::write(world.data().join("big.bin"), noise).unwrap();
     let backups = world.backups();
     let (send, started) = tokio::sync::oneshot::channel();
