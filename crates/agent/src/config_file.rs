@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use steady_model::config::{self, Config, ConfigError, RequiredPath, Roots};
+use steady_model::config::{self, Config, ConfigError, Place, RequiredPath, Roots, Setting};
 
 /// Why a configuration file cannot be used. Nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -13,25 +14,54 @@ pub enum ConfigFileError {
     Wrong(#[from] ConfigError),
     #[error("cannot link {} to the configuration {}: {source}", link.display(), path.display())]
     Link { link: PathBuf, path: PathBuf, source: io::Error },
-    #[error("{}:{line}: {key} is {}, which does not exist; create it or correct the path", file.display(), path.display())]
-    MissingPath { file: PathBuf, line: usize, key: String, path: PathBuf },
+    #[error("{at}: {key} is {}, which does not exist; create it or correct the path", path.display())]
+    MissingPath { at: Place, key: String, path: PathBuf },
+}
+
+/// A configuration file as it lies there.
+pub struct ConfigFile {
+    /// Where it really lies, not where a link to it does: relative paths start there.
+    file: PathBuf,
+    text: String,
+    user_home: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    pub fn read(file: &Path) -> Result<Self, ConfigFileError> {
+        let unreadable = |source| ConfigFileError::Unreadable { path: file.to_owned(), source };
+        let file = file.canonicalize().map_err(unreadable)?;
+        let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+        Ok(Self { file, text, user_home: std::env::home_dir() })
+    }
+
+    fn roots(&self) -> Roots<'_> {
+        Roots { base: self.file.parent().unwrap_or(Path::new("/")), user_home: self.user_home.as_deref() }
+    }
+
+    /// What it says, when the paths that it names are there.
+    pub fn config(&self) -> Result<Config, ConfigFileError> {
+        let config = config::parse(&self.text, &self.file, self.roots())?;
+        match config.required_paths.iter().find(|required| !required.path.exists()) {
+            Some(RequiredPath { path, key, at }) => {
+                Err(ConfigFileError::MissingPath { at: at.clone(), key: key.clone(), path: path.clone() })
+            }
+            None => Ok(config),
+        }
+    }
+
+    /// Every key that it, or its preset, sets.
+    pub fn settings(&self) -> Result<Vec<Setting>, ConfigFileError> {
+        Ok(config::settings(&self.text, &self.file, self.roots())?)
+    }
+
+    pub(crate) fn places_of_checks(&self) -> BTreeMap<String, Place> {
+        config::places_of_checks(&self.text, &self.file, self.roots())
+    }
 }
 
 /// Reads the file and asks the machine whether the paths that it names are there.
 pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
-    let unreadable = |source| ConfigFileError::Unreadable { path: file.to_owned(), source };
-    // Relative paths start where the file lies, not where a link to it does.
-    let file = file.canonicalize().map_err(unreadable)?;
-    let text = std::fs::read_to_string(&file).map_err(unreadable)?;
-    let user_home = std::env::home_dir();
-    let base = file.parent().unwrap_or(Path::new("/"));
-    let config = config::parse(&text, &file, Roots { base, user_home: user_home.as_deref() })?;
-    match config.required_paths.iter().find(|required| !required.path.exists()) {
-        Some(RequiredPath { path, key, line }) => {
-            Err(ConfigFileError::MissingPath { file, line: *line, key: key.clone(), path: path.clone() })
-        }
-        None => Ok(config),
-    }
+    ConfigFile::read(file)?.config()
 }
 
 /// Lets `steady.toml` in the home lead to the configuration in force, for whoever knows only the home: the app,

@@ -7,10 +7,10 @@ use std::time::Duration;
 use steady_health::CheckEvent;
 use steady_model::api::{CheckLook, CheckTrial, Trial};
 use steady_model::check::{Observation, Status};
-use steady_model::config::{self, Check, CheckKind};
+use steady_model::config::{Check, CheckKind};
 use tokio::sync::mpsc;
 
-use crate::config_file::{self, ConfigFileError};
+use crate::config_file::{ConfigFile, ConfigFileError};
 
 /// Beyond the longest timeout of a check.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -24,9 +24,9 @@ pub async fn try_checks(
     only: Option<&str>,
     up: bool,
 ) -> Result<Vec<CheckTrial>, ConfigFileError> {
-    let config = config_file::load(file)?;
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let lines = config::lines_of_checks(&text);
+    let file = ConfigFile::read(file)?;
+    let config = file.config()?;
+    let mut places = file.places_of_checks();
     let checks: Vec<Check> =
         config.checks.into_iter().filter(|c| only.is_none_or(|name| c.name == name)).filter(looks).collect();
     let seen = look_once(checks.clone()).await;
@@ -36,7 +36,7 @@ pub async fn try_checks(
             let seen = seen.get(&check.name);
             let trial = seen.map_or(Trial::Refused, |seen| judge(check, seen, up));
             let look = seen.map(|seen| CheckLook::new(&check.name, check.kind.name(), seen));
-            CheckTrial { name: check.name.clone(), line: lines.get(&check.name).copied(), trial, look }
+            CheckTrial { name: check.name.clone(), at: places.remove(&check.name), trial, look }
         })
         .collect())
 }

@@ -197,6 +197,11 @@ pub enum Command {
     /// Print the OpenAPI document of the agent
     #[command(hide = true)]
     Openapi,
+    /// The configuration as it is in force, and the presets that it can begin with
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Print the JSON Schema of steady.toml, for editors
     Schema,
     /// Print completions for a shell
@@ -296,4 +301,19 @@ pub enum BackupsAction {
         /// A folder or file of the data directory
         path: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// All that is set, by the file and by the preset that it names; the rest has its default
+    Show {
+        /// With file and line of each value
+        #[arg(long)]
+        origin: bool,
+        /// The configuration [default: steady.toml in the home]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// The presets, or what one of them leaves to you
+    Presets { name: Option<String> },
 }

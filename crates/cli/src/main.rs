@@ -54,6 +54,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Exec { service: Some(name), config, .. } => commands::exec::service(&home, config, &name),
         Command::Exec { service: None, .. } => commands::exec::sink(&home),
         Command::Openapi => commands::agent::openapi(),
+        Command::Config { action } => commands::config::run(&home, &action, args.json),
         Command::Schema => commands::agent::schema(),
         Command::Completions { shell } => {
             commands::shell::completions(shell);

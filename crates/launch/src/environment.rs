@@ -132,6 +132,7 @@ fn look_up(name: &str, place: &SecretRef, keychain: &impl Keychain) -> Result<Se
     let name = || name.to_owned();
     let secret = match place {
         SecretRef::File(path) => read_secret(name(), path)?,
+        SecretRef::EnvFile { path, variable } => variable_of(name(), path, variable)?,
         SecretRef::Keychain { service, account } => keychain
             .find(service, account.as_deref())
             .map_err(|source| EnvError::Keychain { name: name(), source })?,
@@ -143,6 +144,18 @@ fn look_up(name: &str, place: &SecretRef, keychain: &impl Keychain) -> Result<Se
         return Err(EnvError::SecretZero { name: name() });
     }
     Ok(secret)
+}
+
+/// Its mode is not judged: the file belongs to another program, which decides who else must read it.
+fn variable_of(name: String, path: &Path, variable: &str) -> Result<Secret, EnvError> {
+    // Of two equal names the later one counts, as in an environment.
+    let mut vars = read_file(path)?.into_iter().rev().map(|(name, value)| (name, Secret::new(value)));
+    let found = vars.find(|(name, _)| name == variable);
+    found.map(|(_, value)| value).ok_or_else(|| EnvError::NoVariable {
+        name,
+        path: path.to_owned(),
+        variable: variable.to_owned(),
+    })
 }
 
 /// Who may write it could put another secret in its place, so that counts as much as reading.

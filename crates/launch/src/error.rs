@@ -25,6 +25,11 @@ pub enum EnvError {
     SecretShared { name: String, path: PathBuf, mode: u32 },
     #[error("{} is not a file, or it is larger than {}; an environment is not read from it", path.display(), words::bytes(LIMIT))]
     NotAFile { path: PathBuf },
+    #[error(
+        "the secret {name}: {} has no variable {variable}; add it there or say where the secret is kept",
+        path.display()
+    )]
+    NoVariable { name: String, path: PathBuf, variable: String },
     #[error("the secret {name} is empty; store its value where steady.toml says it is kept")]
     SecretEmpty { name: String },
     #[error(

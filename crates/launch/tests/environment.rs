@@ -48,6 +48,19 @@ fn the_later_wins_files_then_variables_then_secrets_then_marks() {
 }
 
 #[test]
+fn a_secret_is_taken_from_a_file_that_another_program_reads_too() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join(".env");
+    let place = |variable: &str| SecretRef::EnvFile { path: file.clone(), variable: variable.to_owned() };
+    let env = |variable| Env { secrets: [("PW".to_owned(), place(variable))].into(), ..Env::default() };
+    written(&file, "USER=ada\nPASSWORD=old\nPASSWORD='new one'\nEMPTY=\n", 0o644);
+    assert_eq!(value(&environment(&env("PASSWORD"), []).unwrap(), "PW"), Some("new one"));
+    let told = refused(&env("PASSWROD")).to_string();
+    assert!(told.contains("has no variable PASSWROD") && !told.contains("new one"), "{told}");
+    assert!(matches!(refused(&env("EMPTY")), EnvError::SecretEmpty { .. }));
+}
+
+#[test]
 fn a_changed_file_counts_at_the_next_start() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join(".env");

@@ -144,8 +144,8 @@ pub enum Trial {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckTrial {
     pub name: String,
-    /// In the configuration file, 1-based.
-    pub line: Option<usize>,
+    /// Where its section begins.
+    pub at: Option<crate::config::Place>,
     pub trial: Trial,
     /// `None` when it did not come to an end.
     pub look: Option<CheckLook>,

@@ -57,7 +57,7 @@ fn a_short_file_resolves_to_absolute_paths_and_explicit_defaults() {
     assert_eq!(job.late_after, Duration::from_secs(30 * 60));
     assert_eq!(job.lock, Path::new("/home/ada/notes/data/.sync_lock"));
     assert_eq!(config.backup.unwrap().services, ["brain"]);
-    let required: Vec<_> = config.required_paths.iter().map(|r| (r.key.as_str(), r.line)).collect();
+    let required: Vec<_> = config.required_paths.iter().map(|r| (r.key.as_str(), r.at.line)).collect();
     assert_eq!(required, [("service.brain.command", 5), ("service.brain.cwd", 6)]);
 }
 

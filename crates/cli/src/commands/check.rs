@@ -87,17 +87,15 @@ pub async fn validate(
     } else if trials.is_empty() {
         style::say("No checks.");
     } else {
-        // Where the file really lies: links of the home lead to it.
-        let file = file.canonicalize().unwrap_or(file);
         for trial in &trials {
-            style::say(&tried(&file, trial));
+            style::say(&tried(trial));
         }
     }
     let refused = trials.iter().any(|t| t.trial == Trial::Refused);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn tried(file: &Path, trial: &CheckTrial) -> String {
+fn tried(trial: &CheckTrial) -> String {
     let (status, words) = match trial.trial {
         Trial::Answers => (Status::Pass, "answers"),
         Trial::BadNews => (Status::Warn, "answers, and has bad news"),
@@ -106,10 +104,10 @@ fn tried(file: &Path, trial: &CheckTrial) -> String {
         }
         Trial::Refused => (Status::Fail, "refused: it gives no sensible answer"),
     };
-    let line = trial.line.map(|line| format!("{}:{line}: ", file.display())).unwrap_or_default();
+    let at = trial.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
     let evidence = trial.look.as_ref().map_or("it did not come to an end", |look| look.evidence.as_str());
     let mark = style::paint(status, style::mark(status));
     let next = trial.look.as_ref().and_then(|look| look.action.as_ref());
     let next = next.map_or_else(String::new, |action| format!(" — {action}"));
-    format!("{mark} {line}{}: {words} — {evidence}{next}", trial.name)
+    format!("{mark} {at}{}: {words} — {evidence}{next}", trial.name)
 }

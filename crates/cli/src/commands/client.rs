@@ -92,6 +92,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             | Command::Sink
             | Command::Engine
             | Command::Openapi
+            | Command::Config { .. }
             | Command::Schema
             | Command::Completions { .. }
             | Command::Man { .. } => Ok(ExitCode::SUCCESS),

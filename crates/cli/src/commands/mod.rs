@@ -4,6 +4,7 @@ pub mod agent;
 pub mod backup;
 pub mod check;
 pub mod client;
+pub mod config;
 pub mod copies;
 pub mod crashes;
 pub mod drill;

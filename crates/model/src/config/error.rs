@@ -18,20 +18,57 @@ fn appended(hint: Option<&str>) -> String {
     hint.map(|h| format!("; {h}")).unwrap_or_default()
 }
 
-/// The text that spans point into.
-pub(super) struct Source<'a> {
-    pub text: &'a str,
-    pub path: &'a Path,
+/// Where something was typed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// The user's file, or the preset that it names, as [`preset_path`](super::preset_path) writes it.
+    pub file: PathBuf,
+    /// 1-based.
+    pub line: usize,
 }
 
-impl Source<'_> {
-    pub fn line(&self, span: &Range<usize>) -> usize {
-        let upto = self.text.get(..span.start.min(self.text.len())).unwrap_or_default();
-        upto.bytes().filter(|b| *b == b'\n').count() + 1
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// The texts that spans point into, as if they were one: the user's file, and after it the preset that it names.
+pub(super) struct Source<'a> {
+    layers: Vec<Layer<'a>>,
+}
+
+struct Layer<'a> {
+    path: &'a Path,
+    text: &'a str,
+    start: usize,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { layers: vec![Layer { path, text, start: 0 }] }
+    }
+
+    /// Where the spans of one more text begin.
+    pub fn push(&mut self, path: &'a Path, text: &'a str) -> usize {
+        let start = self.layers.last().map_or(0, |last| last.start + last.text.len() + 1);
+        self.layers.push(Layer { path, text, start });
+        start
+    }
+
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        let layer = self.layers.iter().rev().find(|layer| layer.start <= span.start);
+        let (file, line) = layer.map_or_else(Default::default, |layer| {
+            let offset = (span.start - layer.start).min(layer.text.len());
+            let upto = layer.text.get(..offset).unwrap_or_default();
+            (layer.path.to_owned(), upto.matches('\n').count() + 1)
+        });
+        Place { file, line }
     }
 
     pub fn error(&self, span: &Range<usize>, what: String, hint: Option<String>) -> ConfigError {
-        ConfigError { path: self.path.to_owned(), line: self.line(span), what, hint }
+        let Place { file, line } = self.place(span);
+        ConfigError { path: file, line, what, hint }
     }
 }
 

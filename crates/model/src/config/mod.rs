@@ -1,18 +1,20 @@
-//! `steady.toml`: raw (as typed) → resolved (checked, absolute, nothing optional that has a default).
+//! `steady.toml`: layers (the user's file over the preset it names) → raw (as typed) → resolved (checked, absolute, nothing optional that has a default).
 //!
 //! Pure: `parse` takes the text and the directories that paths start from. Whether a path exists is asked
 //! by the shell through [`Config::required_paths`], which names the line of each.
 
 mod diff;
 mod error;
-mod lines;
+mod origin;
+mod preset;
 mod raw;
 mod resolve;
 mod resolved;
 
 pub use diff::diff;
-pub use error::ConfigError;
-pub use lines::lines_of_checks;
+pub use error::{ConfigError, Place};
+pub use origin::{Origin, Setting, places_of_checks, settings};
+pub use preset::{Preset, Variable, preset_path, presets};
 pub use raw::json_schema;
 pub use resolved::{
     Backup, BeforeJobs, Canary, Capture, Check, CheckKind, Config, CopyPlace, CopyTarget, Count, Database,
@@ -40,5 +42,7 @@ pub struct Roots<'a> {
 
 /// Reads a configuration. `path` names the file in errors.
 pub fn parse(text: &str, path: &Path, roots: Roots<'_>) -> Result<Config, ConfigError> {
-    resolve::resolve(raw::read(text, path)?, &error::Source { text, path }, &roots)
+    let layers = preset::Layers::read(text, path)?;
+    let (table, source) = layers.merged(&roots)?;
+    resolve::resolve(raw::read(table, &source)?, &source, &roots)
 }

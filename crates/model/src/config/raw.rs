@@ -8,11 +8,11 @@ mod keep;
 mod service;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::error::{ConfigError, Source, nearest};
 pub use before::Before;
@@ -161,13 +161,15 @@ pub struct Verify {
     pub equal: Vec<Spanned<Vec<String>>>,
 }
 
-pub(super) fn read(text: &str, path: &Path) -> Result<Raw, ConfigError> {
-    let source = Source { text, path };
-    toml::from_str(text).map_err(|e| {
-        let message = e.message().trim().to_owned();
-        let hint = suggestion(&message);
-        source.error(&e.span().unwrap_or(0..0), message, hint)
-    })
+pub(super) fn read(table: Spanned<DeTable<'_>>, source: &Source<'_>) -> Result<Raw, ConfigError> {
+    Raw::deserialize(toml::Deserializer::from(table)).map_err(|e| complaint(&e, source))
+}
+
+/// What the parser, or serde, found wrong.
+pub(super) fn complaint(e: &toml::de::Error, source: &Source<'_>) -> ConfigError {
+    let message = e.message().trim().to_owned();
+    let hint = suggestion(&message);
+    source.error(&e.span().unwrap_or(0..0), message, hint)
 }
 
 /// serde's words for an unknown name put it and all valid ones in backticks, the unknown one first.
@@ -182,5 +184,11 @@ fn suggestion(message: &str) -> Option<String> {
 
 /// The JSON Schema of `steady.toml`, for editors.
 pub fn json_schema() -> schemars::Schema {
-    schemars::schema_for!(Raw)
+    let mut schema = schemars::schema_for!(Raw);
+    let head = schemars::schema_for!(super::preset::Head).to_value();
+    let of_head = head.get("properties").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+    if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        properties.extend(of_head);
+    }
+    schema
 }

@@ -47,6 +47,15 @@ pub(super) fn resolve(raw: Raw, source: &Source<'_>, roots: &Roots<'_>) -> Resul
     Ok(Config { listen, wake_settle, services, checks, jobs, log_files, backup, required_paths: cx.required })
 }
 
+/// A path as typed, from where typed paths start.
+pub(super) fn absolute(roots: &Roots<'_>, typed: &str) -> PathBuf {
+    let joined = match (typed.strip_prefix("~/"), roots.user_home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => roots.base.join(typed),
+    };
+    joined.components().filter(|c| *c != Component::CurDir).collect()
+}
+
 struct Context<'a> {
     source: &'a Source<'a>,
     roots: &'a Roots<'a>,
@@ -125,6 +134,12 @@ impl Context<'_> {
             self.require(key, typed, &path);
             return Ok(SecretRef::File(path));
         }
+        let of_file = text.strip_prefix("env_file:").and_then(|rest| rest.rsplit_once('#'));
+        if let Some((path, variable)) = of_file.filter(|(path, name)| !path.is_empty() && !name.is_empty()) {
+            let path = self.path(path);
+            self.require(key, typed, &path);
+            return Ok(SecretRef::EnvFile { path, variable: variable.to_owned() });
+        }
         match text.strip_prefix("keychain:").map(|item| item.split_once('/').unwrap_or((item, ""))) {
             Some((service, account)) if !service.is_empty() => Ok(SecretRef::Keychain {
                 service: service.to_owned(),
@@ -133,7 +148,7 @@ impl Context<'_> {
             _ => Err(self.bad(
                 typed,
                 format!(
-                    "{key} must say where the secret is kept: \"file:PATH\" or \"keychain:SERVICE/ACCOUNT\""
+                    "{key} must say where the secret is kept: \"file:PATH\", \"env_file:PATH#NAME\" or \"keychain:SERVICE/ACCOUNT\""
                 ),
             )),
         }
@@ -256,16 +271,12 @@ impl Context<'_> {
     }
 
     fn require<T>(&mut self, key: &str, at: &Spanned<T>, path: &Path) {
-        let line = self.source.line(&at.span());
-        self.required.push(RequiredPath { path: path.to_owned(), key: key.to_owned(), line });
+        let at = self.source.place(&at.span());
+        self.required.push(RequiredPath { path: path.to_owned(), key: key.to_owned(), at });
     }
 
     fn path(&self, typed: &str) -> PathBuf {
-        let joined = match (typed.strip_prefix("~/"), self.roots.user_home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.roots.base.join(typed),
-        };
-        joined.components().filter(|c| *c != Component::CurDir).collect()
+        absolute(self.roots, typed)
     }
 
     fn duration(

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::error::Place;
 use crate::depend::Dependency;
 use crate::job::Schedule;
 use crate::liveness::Liveness;
@@ -46,13 +47,13 @@ pub struct Config {
     pub required_paths: Vec<RequiredPath>,
 }
 
-/// A path that must exist before anything starts, with the line that names it.
+/// A path that must exist before anything starts, with where it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequiredPath {
     pub path: PathBuf,
     /// As typed, e.g. `service.brain.cwd`.
     pub key: String,
-    pub line: usize,
+    pub at: Place,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +135,8 @@ pub struct Env {
 pub enum SecretRef {
     /// The whole file, without a line end at its end. Nobody else may read it.
     File(PathBuf),
+    /// A variable of an environment file that another program reads too, such as the `.env` of a compose project.
+    EnvFile { path: PathBuf, variable: String },
     /// A generic password of the login keychain (macOS) or the Secret Service (Linux).
     Keychain { service: String, account: Option<String> },
 }
