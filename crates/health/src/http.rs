@@ -135,7 +135,8 @@ impl Answer {
         }
         if !rules.status.contains(&self.code) {
             let expected: Vec<String> = rules.status.iter().map(u16::to_string).collect();
-            let seen = Seen::new(Status::Fail, format!("{head}, expected {}", expected.join(" or ")));
+            let told = self.complaints(rules).map(|why| format!(": {why}")).unwrap_or_default();
+            let seen = Seen::new(Status::Fail, format!("{head}, expected {}{told}", expected.join(" or ")));
             return match self.code {
                 // It answers, and says that it was asked for the wrong thing.
                 300..=399 | 400..=405 | 410 => seen.so(ASKED_WRONGLY),
@@ -158,7 +159,14 @@ impl Answer {
         }
     }
 
-    /// What it says of each rule, or the first that does not hold.
+    /// What a refusal says of the rules, where it says anything.
+    fn complaints(&self, rules: &Rules) -> Option<String> {
+        let json = self.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Value>(body).ok())?;
+        let spoken = |(path, _): &(&String, &Predicate)| find(&json, path).is_some();
+        judge_rules(&json, rules.body.iter().filter(spoken), Status::Fail).err().map(|(_, why)| why)
+    }
+
+    /// What it says of each rule, or of those that do not hold: the ones that fail, else the ones that warn.
     fn judge_body(&self, rules: &Rules) -> Result<Vec<String>, (Status, String)> {
         if !rules.ask_for_body() {
             return Ok(Vec::new());
@@ -168,25 +176,29 @@ impl Answer {
             Ok(Err(e)) => return Err((Status::Fail, format!("its body is not JSON: {e}"))),
             Err(why) => return Err((Status::Fail, why.clone())),
         };
-        let failing = rules.body.iter().map(|(path, rule)| (path, rule, Status::Fail));
-        let warning = rules.warn_body.iter().map(|(path, rule)| (path, rule, Status::Warn));
-        let mut passed = Vec::new();
-        for (path, rule, else_status) in failing.chain(warning) {
-            let got = find(&json, path).map(string_form);
-            match (rule.holds(got.as_deref()), got) {
-                (true, Some(got)) => passed.push(format!("{path} \"{}\"", clip(&got))),
-                (true, None) => {}
-                (false, Some(got)) if rule.not => {
-                    return Err((else_status, format!("{path} is \"{}\"", clip(&got))));
-                }
-                (false, Some(got)) => {
-                    return Err((else_status, format!("{path} is \"{}\" and not \"{rule}\"", clip(&got))));
-                }
-                (false, None) => return Err((else_status, format!("its body has no {path}"))),
-            }
-        }
+        let mut passed = judge_rules(&json, rules.body.iter(), Status::Fail)?;
+        passed.extend(judge_rules(&json, rules.warn_body.iter(), Status::Warn)?);
         Ok(passed)
     }
+}
+
+fn judge_rules<'r>(
+    json: &Value,
+    rules: impl Iterator<Item = (&'r String, &'r Predicate)>,
+    else_status: Status,
+) -> Result<Vec<String>, (Status, String)> {
+    let (mut passed, mut broken) = (Vec::new(), Vec::new());
+    for (path, rule) in rules {
+        let got = find(json, path).map(string_form);
+        match (rule.holds(got.as_deref()), got) {
+            (true, Some(got)) => passed.push(format!("{path} \"{}\"", clip(&got))),
+            (true, None) => {}
+            (false, Some(got)) if rule.not => broken.push(format!("{path} is \"{}\"", clip(&got))),
+            (false, Some(got)) => broken.push(format!("{path} is \"{}\" and not \"{rule}\"", clip(&got))),
+            (false, None) => broken.push(format!("its body has no {path}")),
+        }
+    }
+    if broken.is_empty() { Ok(passed) } else { Err((else_status, broken.join(", "))) }
 }
 
 /// `a.b.0.c`: object keys and array positions.
@@ -271,6 +283,11 @@ mod tests {
             (&[("vault", "!missing")], Status::Fail, r#"HTTP 200 in 3 ms, but vault is "missing""#),
             (&[("sync", "!stale")], Status::Pass, "HTTP 200 in 3 ms"),
             (&[("postgres", "ok")], Status::Fail, "HTTP 200 in 3 ms, but its body has no postgres"),
+            (
+                &[("status", "!ok"), ("vault", "ok")],
+                Status::Fail,
+                r#"HTTP 200 in 3 ms, but status is "ok", vault is "missing" and not "ok""#,
+            ),
             (&[("parts.7.s", "x")], Status::Fail, "HTTP 200 in 3 ms, but its body has no parts.7.s"),
             (&[("status.deep", "x")], Status::Fail, "HTTP 200 in 3 ms, but its body has no status.deep"),
         ];
@@ -279,6 +296,18 @@ mod tests {
             assert_eq!((seen.status, seen.evidence.as_str()), (*status, *evidence));
             assert!(!seen.fact, "one odd answer is no fact");
         }
+    }
+
+    #[test]
+    fn a_refusal_names_the_part_that_its_body_blames() {
+        let soft = rules(&[("status", "healthy"), ("postgres", "ok"), ("graph", "ok")]);
+        let evidence = |body: &str| answer(503, body).judge(&soft).evidence;
+        assert_eq!(
+            evidence(r#"{"status":"healthy","postgres":"error: PoolTimeout"}"#),
+            r#"HTTP 503 in 3 ms, expected 200: postgres is "error: PoolTimeout" and not "ok""#
+        );
+        assert_eq!(evidence("<html>"), "HTTP 503 in 3 ms, expected 200");
+        assert_eq!(evidence("{}"), "HTTP 503 in 3 ms, expected 200");
     }
 
     #[test]
