@@ -197,6 +197,17 @@ pub enum Command {
     /// Print the OpenAPI document of the agent
     #[command(hide = true)]
     Openapi,
+    /// Look into a folder and write the steady.toml that it asks for
+    #[command(
+        after_help = "Examples:\n  steady init ~/SecondBrain --dry-run   only show it\n  steady init && steady up --config steady.toml"
+    )]
+    Init {
+        /// Of the backend [default: this folder]
+        dir: Option<PathBuf>,
+        /// Print it, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// The configuration as it is in force, and the presets that it can begin with
     Config {
         #[command(subcommand)]

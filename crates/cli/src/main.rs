@@ -55,6 +55,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Exec { service: None, .. } => commands::exec::sink(&home),
         Command::Openapi => commands::agent::openapi(),
         Command::Config { action } => commands::config::run(&home, &action, args.json),
+        Command::Init { dir, dry_run } => commands::init::run(dir, dry_run, args.json),
         Command::Schema => commands::agent::schema(),
         Command::Completions { shell } => {
             commands::shell::completions(shell);

@@ -93,6 +93,7 @@ pub fn run(home: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode
             | Command::Engine
             | Command::Openapi
             | Command::Config { .. }
+            | Command::Init { .. }
             | Command::Schema
             | Command::Completions { .. }
             | Command::Man { .. } => Ok(ExitCode::SUCCESS),

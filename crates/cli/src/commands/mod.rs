@@ -10,6 +10,7 @@ pub mod crashes;
 pub mod drill;
 pub mod exec;
 pub mod history;
+pub mod init;
 pub mod key;
 pub mod logs;
 pub mod older;
