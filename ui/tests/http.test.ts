@@ -202,3 +202,37 @@ describe('events', () => {
     expect(seen).toEqual(['connecting', 1]);
   });
 });
+
+describe('a followed log', () => {
+  it('goes on where it was after the line broke, and tells what is missing', async () => {
+    const asked: (string | undefined)[] = [];
+    const { origin } = await listen((request, response) => {
+      expect(request.url).toBe('/api/v1/services/a%20b/logs/stream?lines=2');
+      asked.push(request.headers['last-event-id'] as string | undefined);
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (asked.length === 1) {
+        // Cut off in the middle of an event: it is sent again.
+        response.write(
+          'event: lines\nid: p1\ndata: {"lines":["one","two"]}\n\nevent: lines\ndata: {"lines":["thr',
+        );
+        setTimeout(() => response.destroy(), 20);
+      } else {
+        response.write(
+          'event: gap\ndata: {"lines":7}\n\nevent: lines\nid: p2\ndata: {"lines":["three"]}\n\n',
+        );
+      }
+    });
+    const seen: unknown[] = [];
+    closers.push(new HttpTransport(origin, { retryMs: [10] }).follow('a b', 2, (news) => seen.push(news)));
+    await vi.waitFor(() => {
+      expect(seen).toHaveLength(4);
+    });
+    expect(asked).toEqual([undefined, 'p1']);
+    expect(seen).toEqual([
+      { kind: 'lines', lines: ['one', 'two'] },
+      { kind: 'gone', reason: expect.any(String) as string },
+      { kind: 'gap', lines: 7 },
+      { kind: 'lines', lines: ['three'] },
+    ]);
+  });
+});

@@ -8,6 +8,8 @@ describe('routes', () => {
         expect(parseRoute(hrefOf({ kind, name }))).toEqual({ page: 'overview', focus: { kind, name } });
       }
     }
+    expect(parseRoute('#/logs')).toEqual({ page: 'logs', service: null });
+    expect(parseRoute('#/logs/a%2Fb')).toEqual({ page: 'logs', service: 'a/b' });
     expect(parseRoute(hrefOf({ kind: 'backup' }))).toEqual({ page: 'backups' });
   });
 

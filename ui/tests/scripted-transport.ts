@@ -1,5 +1,11 @@
 import type { Snapshot } from '../src/api/types';
-import { type LinkState, type Method, RequestError, type Transport } from '../src/transport/transport';
+import {
+  type LinkState,
+  type LogNews,
+  type Method,
+  RequestError,
+  type Transport,
+} from '../src/transport/transport';
 
 type Answer = unknown;
 
@@ -25,6 +31,14 @@ export class ScriptedTransport implements Transport {
     this.#onState = onState;
     onState({ kind: 'connecting' });
     return () => undefined;
+  }
+
+  /** The logs that are followed now. */
+  readonly followed = new Map<string, (news: LogNews) => void>();
+
+  follow(service: string, _lines: number, onNews: (news: LogNews) => void): () => void {
+    this.followed.set(service, onNews);
+    return () => this.followed.delete(service);
   }
 
   push(snapshot: Snapshot): void {

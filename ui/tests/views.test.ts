@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ServiceStatus, Snapshot } from '../src/api/types';
 import { heard, lost } from '../src/state/connection';
-import { plain } from '../src/views/log';
+import { type LogRow, MOST_ROWS, levelOf, matching, plain, withGap, withLines } from '../src/views/log';
 import { isVerified, pointRow } from '../src/views/point';
 import { runRow } from '../src/views/run';
 import { serviceRow } from '../src/views/service';
@@ -143,5 +143,60 @@ describe('a restore point', () => {
 describe('a log line', () => {
   it('is shown without terminal control', () => {
     expect(plain('\u001b[32mINFO\u001b[0m\tok \u001b]8;;x\u0007link\r')).toBe('INFO\tok link');
+  });
+});
+
+describe('a followed log', () => {
+  const texts = (rows: readonly LogRow[]) =>
+    rows.map((row) => (row.kind === 'gap' ? '…' : `${row.text}×${row.count}`));
+
+  it('folds identical lines in a row, also across what came separately, and no others', () => {
+    let rows = withLines([], ['a', 'a', 'b']);
+    rows = withLines(rows, ['b', 'a', '\u001b[31mred\u001b[0m']);
+    expect(texts(rows)).toEqual(['a×2', 'b×2', 'a×1', 'red×1']);
+    expect(new Set(rows.map((row) => row.id)).size).toBe(rows.length);
+  });
+
+  it('says where lines are missing, and does not fold across the gap', () => {
+    const rows = withLines(withGap(withLines([], ['a']), 40), ['a']);
+    expect(texts(rows)).toEqual(['a×1', '…', 'a×1']);
+  });
+
+  it('keeps the newest of many and never gives an id twice', () => {
+    const many = Array.from({ length: MOST_ROWS + 10 }, (_, n) => `line ${n}`);
+    const rows = withLines(withLines([], many), ['last']);
+    expect(rows).toHaveLength(MOST_ROWS);
+    expect(rows.at(-1)).toMatchObject({ text: 'last', id: MOST_ROWS + 11 });
+  });
+
+  it('knows levels as loggers write them, and no words of sentences', () => {
+    const lines: Record<string, string> = {
+      '2026-02-14 06:02:00 [ERROR] secondbrain: no vault': 'error',
+      '2026-02-14T06:02:00 [error    ] outbox_event_failed   id=3': 'error',
+      '{"level":"error","event":"x"}': 'error',
+      'level=fatal msg="x"': 'error',
+      'Traceback (most recent call last):': 'error',
+      'WARNING:  retrying': 'warning',
+      '[warning  ] embedding_circuit_breaker_open': 'warning',
+      'INFO: 127.0.0.1 "GET /errors" 200': 'other',
+      'synced without an error, no warnings': 'other',
+    };
+    for (const [line, level] of Object.entries(lines)) expect([line, levelOf(line)]).toEqual([line, level]);
+  });
+
+  it('is searched without regard to capitals, and a gap is always shown', () => {
+    const rows = withLines(withGap(withLines([], ['GET /health', 'ERROR no disk']), 3), ['WARN slow health']);
+    expect(texts(matching(rows, { words: 'HEALTH ', level: 'all' }))).toEqual([
+      'GET /health×1',
+      '…',
+      'WARN slow health×1',
+    ]);
+    expect(texts(matching(rows, { words: '', level: 'error' }))).toEqual(['ERROR no disk×1', '…']);
+    expect(texts(matching(rows, { words: '', level: 'warning' }))).toEqual([
+      'ERROR no disk×1',
+      '…',
+      'WARN slow health×1',
+    ]);
+    expect(matching(rows, { words: ' ', level: 'all' })).toBe(rows);
   });
 });

@@ -79,7 +79,8 @@ pub async fn open(dir: &Path, wanted: Query, begin: Begin) -> Result<Following, 
 }
 
 struct Start {
-    first: Vec<String>,
+    /// What was there already; `None` when the client knows it.
+    first: Option<Vec<String>>,
     follower: Follower,
 }
 
@@ -87,14 +88,12 @@ fn start(dir: &Path, wanted: &Query, begin: &Begin) -> io::Result<Start> {
     // A service that never ran has no directory yet.
     std::fs::create_dir_all(dir)?;
     match begin {
-        Begin::After(position) => {
-            Ok(Start { first: Vec::new(), follower: Follower::resume(dir, *position)? })
-        }
+        Begin::After(position) => Ok(Start { first: None, follower: Follower::resume(dir, *position)? }),
         Begin::With => {
             let follower = Follower::new(dir, 0)?;
             // Up to where the follower begins: nothing twice, nothing missing.
             let lines = steady_logs::read_until(dir, wanted, follower.position())?;
-            Ok(Start { first: lines.into_iter().map(|line| line.text).collect(), follower })
+            Ok(Start { first: Some(lines.into_iter().map(|line| line.text).collect()), follower })
         }
     }
 }
@@ -111,7 +110,13 @@ struct Feed {
 impl Feed {
     fn run(mut self, Start { first, mut follower }: Start) {
         let position = follower.position();
-        if !first.is_empty() && self.send(first, position).is_none() {
+        let begun = match first {
+            None => Some(()),
+            // Said as well: who waits for lines must learn that there are none yet.
+            Some(none) if none.is_empty() => self.offer(none, position),
+            Some(lines) => self.send(lines, position),
+        };
+        if begun.is_none() {
             return;
         }
         loop {

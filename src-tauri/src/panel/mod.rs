@@ -26,7 +26,13 @@ pub fn run(home: &Path, page: &str) -> Result<(), AppError> {
     let page = page.to_owned();
     let app = tauri::Builder::default()
         .manage(bridge)
-        .invoke_handler(tauri::generate_handler![calls::request, calls::events, calls::start_agent])
+        .invoke_handler(tauri::generate_handler![
+            calls::request,
+            calls::events,
+            calls::start_agent,
+            calls::follow_log,
+            calls::leave_log
+        ])
         .setup(move |app| {
             open(app, &page)?;
             let handle = app.handle().clone();

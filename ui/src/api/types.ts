@@ -9,6 +9,7 @@ export type CopyView = Schemas['CopyView'];
 export type DrillView = Schemas['DrillView'];
 export type Exit = Schemas['Exit'];
 export type JobView = Schemas['JobView'];
+export type LogLines = Schemas['LogLines'];
 export type LogTail = Schemas['LogTail'];
 export type Milestone = Schemas['Milestone'];
 export type Operation = Schemas['Operation'];

@@ -3,7 +3,8 @@ import type { Subject } from '../api/types';
 /** What a link may point at on the Overview. */
 export type Focus = { kind: 'service' | 'check' | 'job'; name: string };
 
-export type Route = { page: 'overview'; focus: Focus | null } | { page: 'backups' };
+export type Route =
+  { page: 'overview'; focus: Focus | null } | { page: 'logs'; service: string | null } | { page: 'backups' };
 
 const FOLDERS: Record<string, Focus['kind']> = { services: 'service', checks: 'check', jobs: 'job' };
 
@@ -13,6 +14,7 @@ export function parseRoute(hash: string): Route {
   if (folder === 'backups') return { page: 'backups' };
   const kind = FOLDERS[folder];
   const name = decode(rest.join('/'));
+  if (folder === 'logs') return { page: 'logs', service: name === '' ? null : name };
   return { page: 'overview', focus: kind !== undefined && name !== '' ? { kind, name } : null };
 }
 

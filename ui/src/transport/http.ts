@@ -1,7 +1,7 @@
-import type { Problem, Snapshot } from '../api/types';
+import type { LogLines, Problem, Snapshot } from '../api/types';
 import { en } from '../words/en';
-import { EventStreamParser } from './sse';
-import { type LinkState, type Method, RequestError, type Transport } from './transport';
+import { EventStreamParser, type ServerEvent } from './sse';
+import { type LinkState, type LogNews, type Method, RequestError, type Transport } from './transport';
 
 const EVENTS = '/api/v1/events';
 /** The agent sends a comment every 15 s when nothing changes: twice that and a bit is a dead line. */
@@ -46,27 +46,61 @@ export class HttpTransport implements Transport {
   }
 
   events(onSnapshot: (snapshot: Snapshot) => void, onState: (state: LinkState) => void): () => void {
+    onState({ kind: 'connecting' });
+    return this.#keepReading(EVENTS, false, onState, (events) => {
+      // Each event is the whole state: of several that came together, only the last matters.
+      const last = events.findLast((event) => event.event === 'snapshot');
+      if (last) onSnapshot(JSON.parse(last.data) as Snapshot);
+    });
+  }
+
+  follow(service: string, lines: number, onNews: (news: LogNews) => void): () => void {
+    const path = `/api/v1/services/${encodeURIComponent(service)}/logs/stream?lines=${lines}`;
+    const onEnd = (end: LinkState) => {
+      onNews({ kind: 'gone', reason: end.kind === 'gone' ? end.reason : en.errors.signedOut });
+    };
+    return this.#keepReading(path, true, onEnd, (events) => {
+      for (const { event, data } of events) {
+        if (event === 'lines') onNews({ kind: 'lines', lines: (JSON.parse(data) as LogLines).lines });
+        if (event === 'gap') onNews({ kind: 'gap', lines: (JSON.parse(data) as { lines: number }).lines });
+      }
+    });
+  }
+
+  /**
+   * Reads a stream until the returned function is called, and tells each end of a connection. The next one goes on
+   * where the last one ended if it shall `resume`; a stream of whole states has nothing to resume.
+   */
+  #keepReading(
+    path: string,
+    resume: boolean,
+    onEnd: (end: LinkState) => void,
+    onEvents: (events: ServerEvent[]) => void,
+  ): () => void {
     const closed = new AbortController();
-    void this.#follow(onSnapshot, onState, closed.signal);
+    void this.#reconnect(path, resume, onEnd, onEvents, closed.signal);
     return () => {
       closed.abort();
     };
   }
 
-  async #follow(
-    onSnapshot: (snapshot: Snapshot) => void,
-    onState: (state: LinkState) => void,
+  async #reconnect(
+    path: string,
+    resume: boolean,
+    onEnd: (end: LinkState) => void,
+    onEvents: (events: ServerEvent[]) => void,
     closed: AbortSignal,
   ): Promise<void> {
-    onState({ kind: 'connecting' });
+    const parser = new EventStreamParser();
     let failures = 0;
     while (!closed.aborted) {
-      const end = await this.#read(closed, (snapshot) => {
-        failures = 0;
-        onSnapshot(snapshot);
+      if (!resume) parser.lastId = '';
+      const end = await this.#read(path, parser, closed, (events) => {
+        if (events.length > 0) failures = 0;
+        onEvents(events);
       });
       if (closed.aborted) return;
-      onState(end);
+      onEnd(end);
       const wait = this.#retryMs[Math.min(failures, this.#retryMs.length - 1)] ?? 0;
       failures += 1;
       // Signed out: only a person can change that, so it is tried again when they come back to the page.
@@ -75,7 +109,13 @@ export class HttpTransport implements Transport {
   }
 
   /** Reads one connection to its end and says why it ended. */
-  async #read(closed: AbortSignal, onSnapshot: (snapshot: Snapshot) => void): Promise<LinkState> {
+  async #read(
+    path: string,
+    parser: EventStreamParser,
+    closed: AbortSignal,
+    onEvents: (events: ServerEvent[]) => void,
+  ): Promise<LinkState> {
+    parser.begin();
     const silent = new AbortController();
     let deadline: ReturnType<typeof setTimeout> | undefined;
     const heard = () => {
@@ -87,25 +127,20 @@ export class HttpTransport implements Transport {
     try {
       heard();
       const signal = AbortSignal.any([closed, silent.signal]);
-      const response = await fetch(this.#origin + EVENTS, {
-        headers: { accept: 'text/event-stream' },
-        signal,
-      });
+      const headers: Record<string, string> = { accept: 'text/event-stream' };
+      if (parser.lastId !== '') headers['last-event-id'] = parser.lastId;
+      const response = await fetch(this.#origin + path, { headers, signal });
       if (response.status === 401) return { kind: 'signed-out' };
       if (!response.ok || response.body === null) {
         return { kind: 'gone', reason: refusal(response.status, await json(response)).message };
       }
-      const parser = new EventStreamParser();
       const decoder = new TextDecoder();
       const reader = response.body.getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return { kind: 'gone', reason: en.errors.streamEnded };
         heard();
-        const events = parser.push(decoder.decode(value, { stream: true }));
-        // Each event is the whole state: of several that came together, only the last matters.
-        const last = events.findLast((event) => event.event === 'snapshot');
-        if (last) onSnapshot(JSON.parse(last.data) as Snapshot);
+        onEvents(parser.push(decoder.decode(value, { stream: true })));
       }
     } catch (error) {
       if (error instanceof SyntaxError) return { kind: 'gone', reason: en.errors.unreadable };

@@ -3,9 +3,18 @@ export type ServerEvent = { event: string; data: string };
 
 /** Splits a `text/event-stream` into events; keeps what is not complete yet. */
 export class EventStreamParser {
+  /** The id that the stream gave last: where a reconnect goes on. */
+  lastId = '';
   #rest = '';
   #event = '';
   #data: string[] = [];
+
+  /** A new connection: what the last one did not complete is lost. */
+  begin(): void {
+    this.#rest = '';
+    this.#event = '';
+    this.#data = [];
+  }
 
   push(chunk: string): ServerEvent[] {
     const text = this.#rest + chunk;
@@ -23,6 +32,7 @@ export class EventStreamParser {
     const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'event') this.#event = value;
     if (field === 'data') this.#data.push(value);
+    if (field === 'id') this.lastId = value;
     return [];
   }
 

@@ -2,7 +2,7 @@ import { Channel, invoke } from '@tauri-apps/api/core';
 import type { Snapshot } from '../api/types';
 import { en } from '../words/en';
 import { isProblem } from './http';
-import { type LinkState, type Method, RequestError, type Transport } from './transport';
+import { type LinkState, type LogNews, type Method, RequestError, type Transport } from './transport';
 
 type Message = { kind: 'snapshot'; snapshot: Snapshot } | { kind: 'gone'; reason: string };
 
@@ -29,6 +29,21 @@ export class TauriTransport implements Transport {
     });
     return () => {
       open = false;
+    };
+  }
+
+  follow(service: string, lines: number, onNews: (news: LogNews) => void): () => void {
+    let open = true;
+    const channel = new Channel<LogNews>((news) => {
+      if (open) onNews(news);
+    });
+    invoke('follow_log', { service, lines, channel }).catch((error: unknown) => {
+      if (open) onNews({ kind: 'gone', reason: asError(error).message });
+    });
+    return () => {
+      open = false;
+      // Only one log is followed at a time; another one takes its place.
+      void invoke('leave_log', { channel: channel.id }).catch(() => undefined);
     };
   }
 }

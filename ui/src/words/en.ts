@@ -62,7 +62,7 @@ export const en = {
   app: 'Steady',
   skip: 'Skip to the content',
   navigation: 'Pages',
-  pages: { overview: 'Overview', backups: 'Backups' },
+  pages: { overview: 'Overview', logs: 'Logs', backups: 'Backups' },
   title: (page: string) => `${page} · Steady`,
   never: 'never',
   none: 'none',
@@ -101,9 +101,32 @@ export const en = {
     show: 'Log',
     of: (name: string) => `Log of ${name}`,
     refresh: 'Refresh',
+    follow: 'Follow',
     loading: 'Reading the log …',
     empty: 'Nothing was logged yet.',
     last: (n: number) => `The last ${n} lines`,
+  },
+
+  logs: {
+    heading: 'Logs',
+    service: 'Service',
+    level: 'Show',
+    levels: { all: 'All lines', warning: 'Warnings and errors', error: 'Errors' },
+    search: 'Search',
+    follow: 'Follow',
+    clear: 'Clear',
+    marks: { error: '✕ error', warning: '▲ warning' },
+    repeated: (n: number) => `↑ ${n.toLocaleString('en')} times`,
+    gap: (n: number) => `… ${n.toLocaleString('en')} lines came too fast and were left out here …`,
+    count: (shown: number, all: number) =>
+      shown === all
+        ? `${all.toLocaleString('en')} ${all === 1 ? 'line' : 'lines'}`
+        : `${shown.toLocaleString('en')} of ${all.toLocaleString('en')} lines`,
+    gone: (why: string) => `Nothing new comes: ${why}`,
+    none: 'No service is configured, so there is no log.',
+    noneHint: (config: string) => `Services are described in ${config}.`,
+    nothing: 'No line matches.',
+    nothingHint: 'Search for something else, or show all lines.',
   },
 
   checks: {
