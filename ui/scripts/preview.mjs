@@ -48,6 +48,21 @@ export async function startPreview(port) {
       );
       return answer(200, { service: 'brain', lines });
     }
+    if (url.pathname.endsWith('/logs/stream')) {
+      const lines = Array.from({ length: 400 }, (_, i) => {
+        if (i % 40 === 7)
+          return `2026-11-23 11:00:00 [ERROR] brain: no room left on the device, capture ${i} waits`;
+        if (i % 40 === 9) return '2026-11-23 11:00:01 [WARNING] brain: the embedding service does not answer';
+        if (i % 40 > 30) return '2026-11-23 11:00:02 [INFO] brain: waiting for the vault';
+        return `2026-11-23 11:00:03 [INFO] brain: GET /api/v1/search?q=note-${i} 200 in ${i % 7} ms`;
+      });
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(
+        `event: lines\nid: 1\ndata: ${JSON.stringify({ lines: state === 'neverBackedUp' ? [] : lines })}\n\n`,
+      );
+      if (state === 'ok') response.write('event: gap\ndata: {"lines":4012}\n\n');
+      return undefined;
+    }
     if (url.pathname.endsWith('/plan')) {
       const id = url.pathname.split('/').at(-2);
       const point = fixtures(new Date()).ok.backup.points.find((p) => p.id === id);

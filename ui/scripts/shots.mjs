@@ -31,6 +31,8 @@ const BACKUPS = [
   'bare',
 ];
 
+const LOGS = ['ok', 'neverBackedUp', 'bare', 'gone'];
+
 mkdirSync(OUT, { recursive: true });
 const preview = await startPreview(0);
 const browser = await chromium.launch({
@@ -77,6 +79,7 @@ for (const [width, scheme] of [
   for (const [name, hash, states] of [
     ['overview', '#/', STATES],
     ['backups', '#/backups', BACKUPS],
+    ['logs', '#/logs', LOGS],
   ]) {
     for (const state of states) {
       const { page, context } = await open(width, scheme, state, hash);
@@ -85,6 +88,7 @@ for (const [width, scheme] of [
         await page.locator('[data-testid^=run-] summary').first().click();
         await page.getByText('The last').waitFor();
       }
+      if (name === 'logs' && state !== 'gone') await page.locator('main p').first().waitFor();
       await shot(page, `${name}-${state}-${width}-${scheme}`);
       await context.close();
     }
