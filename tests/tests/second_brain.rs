@@ -48,7 +48,7 @@ fn configure(stack: &Stack, vault: &str, more: &str) {
                 without = [\"service.ui\", \"check.api-through-ui\"]\n";
     // The room that is left on the machine of the tests is no matter of theirs.
     let sections = format!(
-        "[vars]\napi_port = {}\nolder_copies = \"older\"\n\
+        "[vars]\napi_port = {}\nolder_copies = \"older\"\nlaunch_agent = \"job.plist\"\n\
          [check.disk]\nwarn_below = \"20 MB\"\nfail_below = \"10 MB\"\n\
          [check.api]\ninterval = \"1s\"\n[check.api-data]\ninterval = \"1s\"\n[check.api-identity]\ninterval = \"1s\"\n\
          [check.index-agrees]\ninterval = \"1s\"\n[check.vectors-agree]\ninterval = \"1s\"\n\
@@ -121,6 +121,26 @@ async fn a_vault_that_is_not_there_is_red_although_every_answer_is_200() {
         .until("the dot is red", |s| s.verdict.status == Status::Fail && check(s, "api") == Status::Fail)
         .await;
     assert!(reasons(&s).contains("not configured or missing"), "{}", reasons(&s));
+}
+
+#[tokio::test]
+async fn a_job_that_would_work_on_another_vault_than_the_api_is_told() {
+    let stack = stack();
+    let other = stack.path("other");
+    std::fs::create_dir(&other).unwrap();
+    let list = format!(
+        "<plist version=\"1.0\"><dict><key>EnvironmentVariables</key><dict><key>SECONDBRAIN_VAULT_PATH</key>\
+         <string>{}</string></dict></dict></plist>",
+        other.display()
+    );
+    std::fs::write(stack.path("job.plist"), list).unwrap();
+    stack.up();
+    let s = stack.until("it is told", |s| check(s, "vault") == Status::Warn).await;
+    assert!(
+        reasons(&s).contains("other in ") && reasons(&s).contains("SecondBrain/vault in "),
+        "{}",
+        reasons(&s)
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ mod sqlite_reader;
 mod tail;
 mod tcp;
 mod threads;
+mod variable;
 mod worker;
 
 pub use schedule::{CheckEvent, ChecksHandle, watch};

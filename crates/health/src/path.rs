@@ -36,7 +36,7 @@ impl Probe for PathProbe {
 
 /// Lists instead of asking whether it exists: macOS lets a program without the grant for a folder see that it
 /// is there, and refuses only the listing.
-fn look(path: &Path) -> Seen {
+pub(crate) fn look(path: &Path) -> Seen {
     let shown = path.display();
     let first = match fs::read_dir(path) {
         Ok(mut entries) => entries.next(),

@@ -31,6 +31,7 @@ use crate::process::ProcessProbe;
 use crate::redis::{self, RedisProbe};
 use crate::sqlite::SqliteProbe;
 use crate::tcp::TcpProbe;
+use crate::variable::VariableProbe;
 
 /// The first looks are spread over at most this long, so that a start does not open every socket at once. Each check
 /// keeps its distance to the others: thousands never look in one burst.
@@ -141,6 +142,9 @@ fn start(kind: CheckKind, turn: Turn, tasks: &mut JoinSet<()>) {
         CheckKind::Tcp { address, slow } => tasks.spawn(turn.follow(TcpProbe::new(address, slow))),
         CheckKind::Process { pattern } => tasks.spawn(turn.follow(ProcessProbe::new(pattern))),
         CheckKind::Port { port, process } => tasks.spawn(turn.follow(PortProbe::new(port, process))),
+        CheckKind::Variable { variable, files, directory } => {
+            tasks.spawn(turn.follow(VariableProbe::new(variable, files, directory)))
+        }
         CheckKind::Marker { path, max_age } => tasks.spawn(turn.follow(MarkerProbe::new(path, max_age))),
         CheckKind::Command { command, cwd, env } => {
             tasks.spawn(turn.follow(CommandProbe::new(command, cwd, env)))

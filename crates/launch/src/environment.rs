@@ -64,7 +64,7 @@ pub fn environment_with(
         }
     }
     for path in &configured.files {
-        for (name, value) in read_file(path)? {
+        for (name, value) in env_file(path)? {
             whole.set(name, value, Origin::File);
         }
     }
@@ -117,7 +117,8 @@ impl Drop for Var {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, EnvError> {
+/// Name and value of each line of an environment file, in order. Of two equal names the later one counts.
+pub fn env_file(path: &Path) -> Result<Vec<(String, String)>, EnvError> {
     let (_, bytes) = file::read(path)
         .map_err(|source| EnvError::File { path: path.to_owned(), source })?
         .ok_or_else(|| EnvError::NotAFile { path: path.to_owned() })?;
@@ -149,7 +150,7 @@ fn look_up(name: &str, place: &SecretRef, keychain: &impl Keychain) -> Result<Se
 /// Its mode is not judged: the file belongs to another program, which decides who else must read it.
 fn variable_of(name: String, path: &Path, variable: &str) -> Result<Secret, EnvError> {
     // Of two equal names the later one counts, as in an environment.
-    let mut vars = read_file(path)?.into_iter().rev().map(|(name, value)| (name, Secret::new(value)));
+    let mut vars = env_file(path)?.into_iter().rev().map(|(name, value)| (name, Secret::new(value)));
     let found = vars.find(|(name, _)| name == variable);
     found.map(|(_, value)| value).ok_or_else(|| EnvError::NoVariable {
         name,

@@ -15,7 +15,7 @@ mod redact;
 mod secret;
 
 pub use dotenv::Syntax;
-pub use environment::{Environment, environment, environment_with};
+pub use environment::{Environment, env_file, environment, environment_with};
 pub use error::EnvError;
 pub use program::find_program;
 pub use redact::Redactor;

@@ -140,13 +140,15 @@ fn mistakes_with_a_preset_are_told_where_they_were_typed() {
         with("secondbrain", "[vars]\napi_port = 99999"),
         with("secondbrain", "without = [\"service.iu\"]"),
         with("secondbrain", "without = [\"service.ui.prot\"]"),
-        with("secondbrain", "without = [\"service.api\"]"),
         with("secondbrain", "[check.api]\nintervall = \"1s\""),
         with("secondbrain", "[service.api]\nport = 0"),
         with("secondbrain", "[service]\napi = 1"),
     ];
     let said: Vec<String> = cases.iter().map(|c| complaint(c)).collect();
     insta::assert_snapshot!(said.join("\n"));
+    // What is left of the preset may need what was taken away: that is said as the preset's, with its line.
+    let said = complaint(&with("secondbrain", "without = [\"service.api\"]"));
+    assert!(said.starts_with("preset secondbrain:") && said.contains("names the service \"api\""), "{said}");
 }
 
 proptest::proptest! {

@@ -14,6 +14,7 @@ pub enum Kind {
     Process,
     Port,
     Path,
+    Variable,
     Disk,
     Marker,
     Command,
@@ -67,6 +68,15 @@ pub struct Check {
     /// `path` and `disk`: the directory. `marker`, `log`, `sqlite`, `count`, `outbox`: the file.
     #[schemars(with = "Option<String>")]
     pub path: Option<Spanned<String>>,
+    /// `variable`: its name.
+    #[schemars(with = "Option<String>")]
+    pub variable: Option<Spanned<String>>,
+    /// `variable`: environment files, and property lists of launchd (`.plist`), that may say it.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub files: Option<Spanned<Vec<String>>>,
+    /// `variable`: whether it names a directory that is readable and not empty. Default false.
+    #[schemars(with = "Option<bool>")]
+    pub directory: Option<Spanned<bool>>,
     /// `disk`: less free space than this is a warning, as a size or a share (`10 %`). Default 5 GB.
     #[schemars(with = "Option<String>")]
     pub warn_below: Option<Spanned<String>>,

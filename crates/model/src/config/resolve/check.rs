@@ -99,6 +99,7 @@ impl Context<'_> {
                 process: self.filled_if(&key("process"), raw.process.as_ref())?,
             },
             Kind::Path => CheckKind::Path { path: self.checked_path(key, raw)? },
+            Kind::Variable => self.variable(key, raw)?,
             Kind::Disk => self.disk(key, raw)?,
             Kind::Marker => {
                 let max_age = self.needed(key, raw, "max_age", raw.max_age.as_ref())?;
@@ -134,6 +135,19 @@ impl Context<'_> {
                 cpu: raw.cpu_above.as_ref().map(|c| self.share(&key("cpu_above"), c)).transpose()?,
             },
             _ => self.store(key, raw)?,
+        })
+    }
+
+    fn variable(&self, key: Key<'_>, raw: &raw::Check) -> Result<CheckKind, ConfigError> {
+        let variable = self.needed(key, raw, "variable", raw.variable.as_ref())?;
+        let files = self.needed(key, raw, "files", raw.files.as_ref())?;
+        if files.get_ref().is_empty() {
+            return Err(self.bad(files, format!("{} is empty; it would always be unknown", key("files"))));
+        }
+        Ok(CheckKind::Variable {
+            variable: self.filled(&key("variable"), variable)?,
+            files: files.get_ref().iter().map(|file| self.path(file)).collect(),
+            directory: raw.directory.as_ref().is_some_and(|d| *d.get_ref()),
         })
     }
 

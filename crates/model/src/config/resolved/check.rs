@@ -58,6 +58,13 @@ pub enum CheckKind {
     Path {
         path: PathBuf,
     },
+    /// A variable that several files say must be the same in each, and, if it shall be, a readable directory.
+    Variable {
+        variable: String,
+        /// Environment files, and property lists of launchd; those that are not there say nothing.
+        files: Vec<PathBuf>,
+        directory: bool,
+    },
     /// Free space on the volume of `path`.
     Disk {
         path: PathBuf,
@@ -142,6 +149,7 @@ impl CheckKind {
             Self::Port { .. } => "port",
             Self::Path { .. } => "path",
             Self::Disk { .. } => "disk",
+            Self::Variable { .. } => "variable",
             Self::Marker { .. } => "marker",
             Self::Command { .. } => "command",
             Self::Log { .. } => "log",
