@@ -9,7 +9,7 @@ pub struct PostgresDump {
     /// `postgres://user@127.0.0.1:5432/database`, without the password.
     #[schemars(with = "String")]
     pub url: Spanned<String>,
-    /// `file:PATH` or `keychain:SERVICE/ACCOUNT`.
+    /// `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE/ACCOUNT`.
     #[schemars(with = "Option<String>")]
     pub password: Option<Spanned<String>>,
     /// Default: `["pg_dump"]`. In a container: `["docker", "exec", "-i", "NAME", "pg_dump"]`.
@@ -20,7 +20,7 @@ pub struct PostgresDump {
     /// Another server for that; its database is only connected to. Implies `drill`.
     #[schemars(with = "Option<String>")]
     pub drill_url: Option<Spanned<String>>,
-    /// `file:PATH` or `keychain:SERVICE/ACCOUNT`, of `drill_url`.
+    /// `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE/ACCOUNT`, of `drill_url`.
     #[schemars(with = "Option<String>")]
     pub drill_password: Option<Spanned<String>>,
 }

@@ -40,7 +40,7 @@ pub struct Check {
     /// without the password.
     #[schemars(with = "Option<String>")]
     pub url: Option<Spanned<String>>,
-    /// `postgres`, `outbox`, `count`, `redis`: `file:PATH` or `keychain:SERVICE[/ACCOUNT]`.
+    /// `postgres`, `outbox`, `count`, `redis`: `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE[/ACCOUNT]`.
     #[schemars(with = "Option<String>")]
     pub password: Option<Spanned<String>>,
     /// `http`: status codes that pass. Default 200.

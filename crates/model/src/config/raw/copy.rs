@@ -10,11 +10,11 @@ pub struct CopyTarget {
     #[schemars(with = "String")]
     pub to: Spanned<String>,
     /// Of `rest:` the user and the password, of `s3:` the key id and the key, in two lines or as
-    /// `USER:PASSWORD`: `file:PATH` or `keychain:SERVICE/ACCOUNT`.
+    /// `USER:PASSWORD`: `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE/ACCOUNT`.
     #[schemars(with = "Option<String>")]
     pub login: Option<Spanned<String>>,
-    /// The password of the copy's repository: `file:PATH` or `keychain:SERVICE/ACCOUNT`. Default: the same key as
-    /// the repository here.
+    /// The password of the copy's repository: `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE/ACCOUNT`.
+    /// Default: the same key as the repository here.
     #[schemars(with = "Option<String>")]
     pub password: Option<Spanned<String>>,
     /// What is sent a second at most, such as `2 MB/s`. Default: no limit.

@@ -18,7 +18,7 @@ pub struct Job {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub env_file: Vec<Spanned<String>>,
-    /// Name → `file:PATH` or `keychain:SERVICE[/ACCOUNT]`.
+    /// Name → `file:PATH`, `env_file:PATH#NAME` or `keychain:SERVICE[/ACCOUNT]`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub secrets: BTreeMap<String, Spanned<String>>,

@@ -29,8 +29,8 @@ pub struct Service {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub env_file: Vec<Spanned<String>>,
-    /// Variables whose values are kept elsewhere and shown nowhere: name → `file:PATH` or
-    /// `keychain:SERVICE[/ACCOUNT]`.
+    /// Variables whose values are kept elsewhere and shown nowhere: name → `file:PATH`,
+    /// `env_file:PATH#NAME` or `keychain:SERVICE[/ACCOUNT]`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub secrets: BTreeMap<String, Spanned<String>>,
