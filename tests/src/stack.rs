@@ -60,10 +60,10 @@ impl Stack {
         self.configure_from("", sections);
     }
 
-    /// The same, with keys that stand above all sections, such as `preset`.
+    /// The same, with lines of keys that stand above all sections, such as `preset`.
     pub fn configure_from(&self, head: &str, sections: &str) {
         let listen = format!("[agent]\nlisten = \"127.0.0.1:{}\"\n", self.panel_port);
-        std::fs::write(self.path("steady.toml"), format!("version = 1\n{head}\n{listen}{sections}")).unwrap();
+        std::fs::write(self.path("steady.toml"), format!("version = 1\n{head}{listen}{sections}")).unwrap();
     }
 
     /// A prepared stack whose dot is green: services ready, synced, backed up.
