@@ -136,6 +136,7 @@ fn mistakes_with_a_preset_are_told_where_they_were_typed() {
         "version = 1\npreset = 1\n".to_owned(),
         with("secondbrain", "vars = 1"),
         with("secondbrain", "[vars]\napi_prot = 8001"),
+        with("secondbrain", "[vars]\nroot = \"there\""),
         with("secondbrain", "[vars]\napi_port = \"8001\""),
         with("secondbrain", "[vars]\napi_port = 99999"),
         with("secondbrain", "without = [\"service.iu\"]"),

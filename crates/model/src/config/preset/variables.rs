@@ -108,6 +108,10 @@ impl<'t> Declaration<'t> {
             let what = format!("the preset \"{}\" has no variable {name}", named.get_ref());
             return Err(source.error(&unknown.span(), what, hint.map(|n| format!("did you mean `{n}`?"))));
         }
+        if let (Some(_), Some((twice, _))) = (root, given.get_key_value("root")) {
+            let what = "root is set twice, above all sections and under [vars]".to_owned();
+            return Err(source.error(&twice.span(), what, Some("keep the one above".to_owned())));
+        }
         let mut values = Values::new();
         // `root` first: the others may begin with it.
         let root_first = self.vars.get_key_value("root").into_iter();
